@@ -1,0 +1,1 @@
+"""The common floor: vocabulary, formats, events, and the one way to each outside thing. Imports no room."""
