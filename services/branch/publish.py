@@ -1,0 +1,91 @@
+"""Applied series made public: their refs pushed in batches, and only then announced.
+
+The unpublished row is the intent; the remote is asked by the push itself, which repeats nothing that is there. One
+row of work a project keeps pushes of one remote in one hand at a time.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import structlog
+
+from services.branch.repos import Repos, Target, series_target
+from services.branch.store import SQL
+from shared.db.outbox import stage
+from shared.db.pool import Connection, Record
+from shared.db.work import Postpone, Work, settle
+from shared.errors import NetciError, Transient
+from shared.events import SeriesApplied
+from shared.floor import Floor
+from shared.git.refs import push
+from shared.git.store import Store
+from shared.health import report_health
+from shared.model.ids import Sha
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+
+
+class Publishing:
+    """Does the work of kind `publish`."""
+
+    def __init__(self, floor: Floor, repos: Repos) -> None:
+        self._floor = floor
+        self._repos = repos
+
+    async def __call__(self, work: Work) -> None:
+        project = work.key
+        while rows := await self._floor.pool.fetch(SQL["unpublished"], project, BATCH):
+            store = await self._repos.store(project)
+            present = [row for row in rows if row["wanted"] and await store.has(Sha(row["head"]))]
+            await self._push(project, store, present)
+            async with self._floor.pool.acquire() as conn, conn.transaction():
+                await self._settle(conn, project, rows, present)
+        async with settle(self._floor.pool, work):
+            pass
+
+    async def _push(self, project: str, store: Store, rows: Sequence[Record]) -> None:
+        for row in rows:
+            await store.set_ref(row["ref"], Sha(row["head"]))
+        config = self._floor.settings.projects[project]
+        groups: dict[Target, dict[str, Sha]] = defaultdict(dict)
+        for row in rows:
+            if target := series_target(config, row["tree"]):
+                groups[target][row["ref"]] = Sha(row["head"])
+        for target, refs in groups.items():
+            await self._push_to(project, store, target, refs)
+
+    async def _push_to(self, project: str, store: Store, target: Target, refs: dict[str, Sha]) -> None:
+        title = f"push {project} series"
+        try:
+            await push(store, target.push, refs, absent=False, key=target.key)
+        except NetciError as exc:
+            await report_health(self._floor, title, False, str(exc), project)
+            wait = 15 if isinstance(exc, Transient) else 60
+            raise Postpone(wait, f"{target.push}: {exc}") from exc
+        await report_health(self._floor, title, True, f"{len(refs)} refs pushed", project)
+
+    async def _settle(self, conn: Connection, project: str, rows: Sequence[Record], pushed: Sequence[Record]) -> None:
+        """Announce what is at the remote. What is not wanted any more, or lost with its store, starts anew."""
+        there = {(row["series_id"], row["revision"]) for row in pushed}
+        for row in rows:
+            if (row["series_id"], row["revision"]) not in there:
+                await conn.execute(SQL["forget_unpublished"], row["series_id"], row["revision"])
+            elif await conn.fetchval(SQL["published"], row["series_id"], row["revision"], row["head"]):
+                await stage(conn, "branch", _applied(project, row), now=self._floor.clock())
+
+
+def _applied(project: str, row: Record) -> SeriesApplied:
+    return SeriesApplied(
+        project=project,
+        series=row["series_id"],
+        revision=row["revision"],
+        message_id=row["message_id"],
+        tree=row["tree"],
+        base=row["base"],
+        head=row["head"],
+        ref=row["ref"],
+        public_url=row["public_url"],
+        reason=row["tree_reason"],
+    )

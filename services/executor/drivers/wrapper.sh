@@ -1,0 +1,195 @@
+#!/bin/sh
+# Run commands for the youngest lease only. Needs setsid and /proc; flock is used where there is one.
+#
+#   wrapper take  STATE LEASE SESSION GRACE RUN       own the host: end what other sessions left, make the work folder
+#   wrapper run   STATE LEASE SESSION ID CWD MERGE -- WORD...
+#   wrapper end   STATE LEASE SESSION ID GRACE        end one command
+#   wrapper leave STATE LEASE SESSION GRACE           end everything of this session
+#   wrapper clean STATE LEASE SESSION                 the host has been reset
+#
+# STATE/lease holds the highest number seen, STATE/groups/ID the session leader of each running command.
+# Exit 97: the lease is old. 96: this host cannot serve. 95: something does not end. All three say so on standard
+# error in a line that begins with SESSION, which no test can know by accident.
+
+umask 077
+verb=$1 state=$2 lease=$3 session=$4
+shift 4
+boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+
+fail() {
+    code=$1
+    shift
+    echo "netci-wrapper $session $*" >&2
+    exit "$code"
+}
+
+lock() {
+    if command -v flock >/dev/null 2>&1; then
+        exec 9>"$state/lock" && flock -w 60 9 || fail 96 "cannot lock $state"
+        return
+    fi
+    tries=0
+    until mkdir "$state/locked" 2>/dev/null; do
+        tries=$((tries + 1))
+        # A holder keeps it for milliseconds: after a minute it is dead.
+        [ "$tries" -gt 600 ] && rm -rf "$state/locked"
+        sleep 0.1
+    done
+}
+
+unlock() {
+    exec 9>&-
+    rmdir "$state/locked" 2>/dev/null
+    return 0
+}
+
+# Under the lock: refuse an old number, remember a new one.
+admit() {
+    seen=$(cat "$state/lease" 2>/dev/null)
+    case $seen in '' | *[!0-9]*) seen=0 ;; esac
+    if [ "$lease" -lt "$seen" ]; then
+        unlock
+        fail 97 "refused: lease $lease is older than $seen"
+    fi
+    [ "$lease" -eq "$seen" ] || { echo "$lease" >"$state/lease.new" && mv "$state/lease.new" "$state/lease"; }
+}
+
+# started PID: when the kernel started it, in ticks since boot. A pid alone may have a new owner.
+started() {
+    IFS= read -r line 2>/dev/null <"/proc/$1/stat" || return 1
+    # The name between the brackets may hold anything; only numbers follow the last bracket.
+    set -- ${line##*) }
+    shift 19
+    echo "$1"
+}
+
+# Print the processes that are led by one of $leaders, or carry $mark in their environment (but not $but).
+living() {
+    for stat in /proc/[0-9]*/stat; do
+        IFS= read -r line 2>/dev/null <"$stat" || continue
+        pid=${stat#/proc/}
+        pid=${pid%/stat}
+        set -- ${line##*) }
+        case $1 in Z | X) continue ;; esac
+        case " $leaders " in *" $pid "* | *" $4 "*) echo "$pid" ;; esac
+    done
+    for file in $(grep -lszxF -e "$mark" /proc/[0-9]*/environ 2>/dev/null); do
+        [ -n "$but" ] && grep -qszxF -e "$but" "$file" 2>/dev/null && continue
+        pid=${file#/proc/}
+        echo "${pid%/environ}"
+    done
+}
+
+# end_living GRACE: TERM, KILL after GRACE seconds, until nothing is left; 1 if something stays for 5 s more.
+end_living() {
+    tenths=$(($1 * 10)) waited=0
+    while left=$(living) && [ -n "$left" ]; do
+        if [ "$waited" -ge "$tenths" ]; then
+            kill -KILL $left 2>/dev/null
+        elif [ "$waited" -eq 0 ]; then
+            kill -TERM $left 2>/dev/null
+        fi
+        [ "$waited" -ge $((tenths + 50)) ] && return 1
+        waited=$((waited + 1))
+        sleep 0.1
+    done
+    return 0
+}
+
+# Collect in $leaders the leaders of other sessions' commands that are still the processes they were.
+former_leaders() {
+    leaders=
+    for record in "$state"/groups/*; do
+        read -r pid owner ticks was 2>/dev/null <"$record" || continue
+        [ "$owner" = "$session" ] && continue
+        records="$records $record"
+        [ "$was" = "$boot" ] || continue
+        now=$(started "$pid") && [ "$now" != "$ticks" ] && continue
+        leaders="$leaders $pid"
+    done
+}
+
+take() {
+    grace=$1 run=$2
+    command -v setsid >/dev/null 2>&1 || fail 96 "needs setsid"
+    [ -r /proc/self/stat ] || fail 96 "needs /proc"
+    lock
+    admit
+    unlock
+    records=
+    former_leaders
+    mark="NETCI_STATE=$state" but="NETCI_SESSION=$session"
+    ended=$(living | sort -u | wc -l)
+    end_living "$grace" || fail 95 "left-over processes do not end:" $(living)
+    [ -n "$records" ] && rm -f $records
+    mkdir -p "$state/runs/$run" || fail 96 "cannot write to $state"
+    for other in "$state"/runs/*; do
+        [ "$other" = "$state/runs/$run" ] || rm -rf "$other"
+    done
+    [ "$(cat "$state/dirty" 2>/dev/null)" = "$boot" ] && echo "dirty=1"
+    echo "$boot" >"$state/dirty"
+    echo "ended=$((ended))"
+    echo "work=$state/runs/$run"
+    echo "kernel=$(uname -r)"
+    echo "machine=$(uname -m)"
+    echo "hostname=$(uname -n)"
+    echo "cpus=$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
+}
+
+# The command becomes a session of its own, so that all it starts can be found and ended later.
+start() {
+    (cd "$cwd" && exec setsid env NETCI_STATE="$state" NETCI_SESSION="$session" NETCI_COMMAND="$id" "$@") <&3 3<&- 9>&- &
+    pid=$!
+}
+
+run() {
+    id=$1 cwd=$2 merge=$3
+    shift 4
+    lock
+    admit
+    # A shell gives a background command no input unless it is named.
+    exec 3<&0
+    if [ "$merge" = 1 ]; then start "$@" 2>&1; else start "$@"; fi
+    echo "$pid $session $(started "$pid") $boot" >"$state/groups/$id"
+    unlock
+    exec 3<&-
+    wait "$pid"
+    code=$?
+    leaders=$pid mark="NETCI_COMMAND=$id" but=
+    end_living 1
+    rm -f "$state/groups/$id"
+    exit "$code"
+}
+
+end() {
+    id=$1
+    mark="NETCI_COMMAND=$id" but=
+    read -r leaders rest 2>/dev/null <"$state/groups/$id" || leaders=
+    end_living "$2" || fail 95 "processes do not end:" $(living)
+}
+
+leave() {
+    leaders= mark="NETCI_SESSION=$session" but=
+    for record in "$state"/groups/*; do
+        read -r pid owner rest 2>/dev/null <"$record" || continue
+        [ "$owner" = "$session" ] && leaders="$leaders $pid"
+    done
+    end_living "$1" || fail 95 "processes do not end:" $(living)
+    # Whoever was taken over learns it here, before it resets a host that is no longer its own.
+    lock
+    admit
+    unlock
+}
+
+clean() {
+    lock
+    admit
+    rm -f "$state/dirty"
+    unlock
+}
+
+mkdir -p "$state/groups" || fail 96 "cannot write to $state"
+case $verb in
+take | run | end | leave | clean) "$verb" "$@" ;;
+*) fail 96 "no such verb: $verb" ;;
+esac

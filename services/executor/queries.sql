@@ -1,0 +1,93 @@
+-- executor's statements.
+
+-- cut --
+-- cut_id bigint
+select id, project, stream, purpose, name, base, commit, public_url, announced, state
+from branch.cuts_v where id = $1
+
+-- unplanned_cuts --
+-- since interval in seconds double precision
+-- Announced branches that no executor was planned for, for the reconciler.
+select id from branch.cuts_v c
+where state = 'announced' and announced > now() - make_interval(secs => $1)
+  and not exists (select from executor.plans p where p.cut_id = c.id)
+
+-- plan --
+-- cut_id bigint, remote text, executor text, project text, stream text, branch text, commit text, deadline timestamptz
+insert into executor.plans (cut_id, remote, executor, project, stream, branch, commit, deadline)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (cut_id, remote, executor) do nothing
+returning cut_id
+
+-- open_plans --
+-- Plans whose work row may have been lost.
+select p.cut_id, p.remote, p.executor from executor.plans p
+where p.state in ('planned', 'running')
+  and not exists (select from floor.work w where w.room = 'executor' and w.kind = 'run:' || p.remote || '/' || p.executor
+                  and w.key = p.cut_id::text and w.state in ('ready', 'leased'))
+
+-- load_plan --
+-- cut_id bigint, remote text, executor text
+select p.cut_id, p.remote, p.executor, p.project, p.stream, p.branch, p.commit, p.deadline, p.state, p.run_id,
+       c.base, c.public_url, c.purpose
+from executor.plans p join branch.cuts_v c on c.id = p.cut_id
+where p.cut_id = $1 and p.remote = $2 and p.executor = $3
+
+-- plan_running --
+-- cut_id bigint, remote text, executor text, run_id bigint
+update executor.plans set state = 'running', run_id = $4
+where cut_id = $1 and remote = $2 and executor = $3 and state in ('planned', 'running')
+
+-- settle_plan --
+-- cut_id bigint, remote text, executor text, state text, reason text
+update executor.plans set state = $4, reason = left($5, 1000), settled = now()
+where cut_id = $1 and remote = $2 and executor = $3
+
+-- began --
+-- cut_id bigint, remote text, executor text, grp text, test text, attempt integer, host text, lease_number bigint
+insert into executor.attempts (cut_id, remote, executor, grp, test, attempt, host, lease_number)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (cut_id, remote, executor, grp, test, attempt, lease_number)
+do update set began = now(), ended = null, host = excluded.host
+
+-- ended --
+-- cut_id bigint, remote text, executor text, grp text, test text, attempt integer
+update executor.attempts set ended = now()
+where cut_id = $1 and remote = $2 and executor = $3 and grp = $4 and test = $5 and attempt = $6 and ended is null
+
+-- interrupted --
+-- cut_id bigint, remote text, executor text, lease_number bigint
+-- Attempts of former owners that began and never ended.
+update executor.attempts set interrupted = true
+where cut_id = $1 and remote = $2 and executor = $3 and lease_number < $4 and ended is null
+returning grp, test, attempt
+
+-- last_hosts --
+-- cut_id bigint, remote text, executor text
+select distinct on (grp, test) grp, test, attempt, host from executor.attempts
+where cut_id = $1 and remote = $2 and executor = $3 and ended is not null
+order by grp, test, attempt desc, ended desc
+
+-- durations --
+-- remote text, executor text
+select grp, test, seconds from executor.durations where remote = $1 and executor = $2
+
+-- took --
+-- remote text, executor text, grp text, test text, seconds real
+-- A moving average that follows a change within a few runs.
+insert into executor.durations (remote, executor, grp, test, seconds) values ($1, $2, $3, $4, $5)
+on conflict (remote, executor, grp, test) do update
+set seconds = durations.seconds * 0.6 + excluded.seconds * 0.4, runs = durations.runs + 1, at = now()
+
+-- host --
+-- remote text, executor text, address text, label text, state text, reason text
+insert into executor.hosts (remote, executor, address, label, state, reason, failures)
+values ($1, $2, $3, $4, $5, left($6, 500), case when $5 = 'broken' then 1 else 0 end)
+on conflict (remote, executor, address) do update
+set state = excluded.state, reason = excluded.reason, label = excluded.label, at = now(),
+    failures = case when excluded.state = 'broken' then hosts.failures + 1
+                    when excluded.state = 'idle' then 0 else hosts.failures end
+
+-- forget_attempts --
+-- days integer
+delete from executor.attempts where began < now() - make_interval(days => $1)

@@ -1,0 +1,203 @@
+"""A claimed run, from opening it in the ledger to closing it: the executor's one kind of work."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from services.executor.drivers.base import Driver
+from services.executor.harvest import PART, whole
+from services.executor.ledger_sink import LedgerSink
+from services.executor.retry import wants_retry
+from services.executor.runner import Outcome, RunJob, Surroundings, carry_out
+from services.executor.schedule import Past
+from services.executor.store import SQL, Planned, durations, last_hosts, load_plan, settle
+from services.executor.suites.base import Suite
+from services.executor.trees import Trees, chunks
+from shared.blobs.record import keep
+from shared.db.lease import held
+from shared.db.pool import Connection
+from shared.db.work import Postpone, Work, finish
+from shared.disk import low
+from shared.errors import InfraError, Superseded
+from shared.floor import Floor
+from shared.ledger import Ending, Ledger, Opening, OpenRun
+from shared.pauses import paused
+from shared.settings import ExecutorTable
+
+log = structlog.get_logger(__name__)
+
+AGAIN = 20.0
+"""Seconds until a run that found no machine is tried again, as long as its deadline allows."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One configured executor, ready to run: its table, driver, suite and trees."""
+
+    table: ExecutorTable
+    driver: Driver
+    suite: Suite
+    trees: Trees
+
+    @property
+    def name(self) -> str:
+        return f"{self.table.remote}/{self.table.name}"
+
+
+class Runs:
+    """Does the runs of one executor."""
+
+    def __init__(self, floor: Floor, bench: Bench) -> None:
+        self._floor = floor
+        self._bench = bench
+        self._ledger = Ledger("executor")
+
+    async def do(self, work: Work) -> None:
+        """One row of work. Leaves by `Postpone` while it may not or cannot run."""
+        planned = await load_plan(
+            self._floor.pool, work.payload["cut"], self._bench.table.remote, self._bench.table.name
+        )
+        if planned is None or planned.state not in ("planned", "running"):
+            await self._close_work(work)
+            return
+        await self._may_start(planned)
+        run = await self._open(work, planned)
+        if run is None:
+            return
+        with structlog.contextvars.bound_contextvars(run=run.id, branch=planned.branch, executor=self._bench.name):
+            await self._carry_out(work, planned, run)
+
+    async def _close_work(self, work: Work) -> None:
+        async with self._floor.pool.acquire() as conn, conn.transaction():
+            await finish(conn, work)
+
+    async def _may_start(self, planned: Planned) -> None:
+        if why := await paused(self._floor.pool, "executor", self._bench.name):
+            raise Postpone(5, f"paused: {why}")
+        if planned.state == "planned" and (short := low(self._floor.settings)):
+            raise Postpone(30, short)
+
+    async def _open(self, work: Work, planned: Planned) -> OpenRun | None:
+        async with self._floor.pool.acquire() as conn, conn.transaction():
+            try:
+                run = await self._ledger.open(conn, self._opening(work, planned))
+            except Superseded as exc:
+                log.info("run: not ours", reason=str(exc))
+                await settle(conn, planned.ident, "done", str(exc))
+                await finish(conn, work)
+                return None
+            await conn.execute(SQL["plan_running"], *planned.ident, run.id)
+            return run
+
+    def _opening(self, work: Work, planned: Planned) -> Opening:
+        return Opening(
+            project=planned.project, remote=planned.remote, executor=planned.executor, stream=planned.stream,
+            branch=planned.branch, cut_id=planned.cut_id, lease_number=work.number, expected_end=planned.deadline,
+            kernel_commit=planned.commit, suite_commit=planned.commit,
+        )  # fmt: skip
+
+    async def _carry_out(self, work: Work, planned: Planned, run: OpenRun) -> None:
+        sink = LedgerSink(self._floor, self._ledger, planned, run)
+        try:
+            async with self._tree(planned) as tree:
+                around = Surroundings(self._claim_host, tree, self._gate, self._floor.clock)
+                job = await self._job(planned, run)
+                outcome = await carry_out(job, self._bench.driver, self._bench.suite, sink, around)
+        except InfraError as exc:
+            if self._floor.clock() + timedelta(seconds=AGAIN) < planned.deadline:
+                raise Postpone(AGAIN, str(exc)) from exc
+            await self._end(work, planned, run, Ending("abandoned", "infra", str(exc)))
+            return
+        await self._end(work, planned, run, self._ending(outcome))
+
+    def _ending(self, outcome: Outcome) -> Ending:
+        kernels = sorted({facts.get("kernel", "") for facts in outcome.facts.values()} - {""})
+        reason = f"{outcome.late} tests not started: the deadline came" if outcome.late else ""
+        return Ending("done", "timeout" if outcome.late else "", reason, toolchain=", ".join(kernels)[:200])
+
+    async def _job(self, planned: Planned, run: OpenRun) -> RunJob:
+        past = await self._past(planned, run)
+        name = f"cut{planned.cut_id}-{planned.remote}-{planned.executor}"
+        return RunJob(
+            name, planned.commit, planned.branch, planned.base, planned.deadline, self._bench.table.retries, past
+        )
+
+    async def _past(self, planned: Planned, run: OpenRun) -> Past:
+        seconds = await durations(self._floor.pool, planned.remote, planned.executor)
+        if run.fresh:
+            return Past(seconds=seconds)
+        hosts = await last_hosts(self._floor.pool, planned.ident)
+        async with self._floor.pool.acquire() as conn, conn.transaction():
+            finished = await self._ledger.finished_tests(conn, run)
+            rows = await conn.fetch(SQL["interrupted"], *planned.ident, run.lease_number)
+        ended: dict[tuple[str, str], tuple[int, bool, str]] = {}
+        for case in finished:
+            again = wants_retry([case], case.attempt, self._bench.table.retries)
+            key = (case.group, case.test)
+            if key not in ended or ended[key][0] <= case.attempt:
+                ended[key] = (case.attempt, again, hosts.get(key, ""))
+        interrupted: dict[tuple[str, str], int] = {}
+        for row in rows:
+            key = (row["grp"], row["test"])
+            interrupted[key] = interrupted.get(key, 0) + 1
+        log.info("run: taken over", ended=len(ended), interrupted=len(interrupted))
+        return Past(ended, interrupted, seconds)
+
+    @asynccontextmanager
+    async def _tree(self, planned: Planned) -> AsyncIterator["_Tree"]:
+        paths = self._bench.suite.paths()
+        if paths is None:
+            yield _Tree(None)
+            return
+        await self._bench.trees.fetch(planned.commit, planned.public_url)
+        async with self._bench.trees.tar(planned.commit, paths) as file:
+            yield _Tree(file)
+
+    def _claim_host(self, address: str) -> AbstractAsyncContextManager[int]:
+        return held(self._floor.pool, f"host:{address}", f"{self._floor.holder}:{self._bench.name}")
+
+    async def _gate(self) -> None:
+        """Wait while the executor is paused: the test that runs goes on, the next is not started."""
+        while await paused(self._floor.pool, "executor", self._bench.name):
+            seen = self._floor.bells.count("netci_pauses")
+            await self._floor.bells.wait("netci_pauses", seen, 5)
+
+    async def _end(self, work: Work, planned: Planned, run: OpenRun, ending: Ending) -> None:
+        pack = await self._pack(run)
+        async with self._floor.pool.acquire() as conn, conn.transaction():
+            await self._ledger.finish(conn, run, _with_pack(ending, pack))
+            await self._ledger.detach(conn, run, PART)
+            state = "done" if ending.state == "done" else "abandoned"
+            await settle(conn, planned.ident, state, ending.reason)
+            await finish(conn, work)
+        log.info("run: ended", state=ending.state, cause=ending.cause, reason=ending.reason)
+
+    async def _pack(self, run: OpenRun) -> str:
+        async with self._floor.pool.acquire() as conn:
+            parts = await self._parts(conn, run)
+        packed = await asyncio.to_thread(whole, parts)
+        return await keep(self._floor, packed)
+
+    async def _parts(self, conn: Connection, run: OpenRun) -> list[bytes]:
+        there = await self._ledger.artifacts(conn, run, PART)
+        return [await self._floor.blobs.get(sha256) for sha256 in there.values()]
+
+
+class _Tree:
+    """The branch's files as a tar, read anew for each host."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+
+    def __call__(self) -> AsyncIterable[bytes]:
+        assert self._file is not None
+        return chunks(self._file)
+
+
+def _with_pack(ending: Ending, pack: str) -> Ending:
+    return replace(ending, log_pack=pack)

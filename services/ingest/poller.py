@@ -1,0 +1,203 @@
+"""The three polls of one source, done by one process of the installation.
+
+News brings completed series within seconds; reconciling by number heals what news missed and watches incomplete
+series; the queue says what became of the series that we have. Each commits where it stands together with the work
+it asks for, so a stop at any moment loses nothing and a repetition is free.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Never
+
+import structlog
+
+from services.ingest.announce import ROOM, announce_change
+from services.ingest.sources.base import PatchState, Sighting, Source
+from services.ingest.standing import Facts, Rules, Standing, State, standing
+from services.ingest.states import compare, settled
+from services.ingest.store import IngestStore
+from services.ingest.waits import asked_wait, wait_after
+from shared.db.pool import Connection
+from shared.db.work import enqueue
+from shared.errors import Missing, Refused, Transient
+from shared.floor import Floor
+from shared.health import report_health
+from shared.pauses import paused
+from shared.race import race
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How often each poll is made, and how long an incomplete series is waited for."""
+
+    poll: timedelta
+    reconcile: timedelta
+    queue: timedelta
+    incomplete_after: timedelta
+
+
+@dataclass(slots=True)
+class Poller:
+    """Polls `source`. `run` never returns; whoever runs it makes sure that nobody else does."""
+
+    floor: Floor
+    source: Source
+    store: IngestStore
+    rules: Rules
+    times: Times
+    _troubles: dict[str, str] = field(default_factory=dict)
+
+    async def run(self, number: int) -> Never:
+        await self._again("open", timedelta(0), self._open)
+        memory = await self.store.memory(self.floor.pool)
+        if "head" not in memory.facts:
+            await self._again("first", timedelta(0), self._first)
+        await race(
+            self._again("news", self.times.poll, self.news),
+            self._again("reconcile", self.times.reconcile, self.reconcile),
+            self._again("queue", self.times.queue, self.queue),
+        )
+        raise AssertionError("a poll never ends")
+
+    async def _again(self, name: str, every: timedelta, poll: Callable[[], Awaitable[None]]) -> Any:
+        """Poll every so often, for ever; with `every` zero until it has gone well once.
+
+        An outage is told and waited out.
+        """
+        failures = 0
+        while True:
+            seen = self.floor.bells.count("netci_pauses")
+            started = time.monotonic()
+            if why := await paused(self.floor.pool, "source", self.source.label):
+                await self._tell(name, f"paused: {why}")
+                await self.floor.bells.wait("netci_pauses", seen, 5.0)
+                continue
+            try:
+                await poll()
+            except (Transient, Refused, Missing) as exc:
+                failures += 1
+                wait = wait_after(every.total_seconds(), failures, asked_wait(exc.hints))
+                log.warning("source: in trouble", source=self.source.label, poll=name, error=str(exc), wait=wait)
+                await self._tell(name, str(exc))
+            else:
+                failures = 0
+                await self._tell(name, "")
+                if not every:
+                    return
+                wait = max(0.0, every.total_seconds() - (time.monotonic() - started))
+            await self.floor.bells.wait("netci_pauses", seen, wait)
+
+    async def _tell(self, name: str, trouble: str) -> None:
+        """One line of health for all polls: what each that is in trouble says."""
+        self._troubles[name] = trouble
+        text = "; ".join(f"{poll}: {text}" for poll, text in self._troubles.items() if text)
+        health = f"{self.source.name}:{self.source.project}"
+        await report_health(self.floor, health, not text, text, self.source.project)
+
+    async def _open(self) -> None:
+        facts = await self.source.open()
+        await self.store.memory(self.floor.pool)
+        await self.store.set_facts(self.floor.pool, facts)
+
+    async def _first(self) -> None:
+        """A fresh start: first where the news stand, then the queue, so that nothing falls between the two.
+
+        What was complete before and waits no more is of no interest: only numbers above the newest are news later.
+        """
+        await self.news()
+        newest = await self.source.recent(0)
+        head = max((seen.external_id for seen in newest), default=0)
+        await self.queue()
+        async with self.floor.pool.acquire() as conn, conn.transaction():
+            for seen in newest:
+                if not seen.complete:
+                    await self.store.note_incomplete(conn, seen)
+            await self.store.mark_reconciled(conn, head + 1, head)
+
+    async def news(self) -> None:
+        """Poll 1: what was completed since the last time."""
+        memory = await self.store.memory(self.floor.pool)
+        news = await self.source.news(memory.place)
+        known = await self.store.known(self.floor.pool, [seen.external_id for seen in news.sightings])
+        wanted = [seen for seen in news.sightings if is_news(seen, known.get(seen.external_id), 0)]
+        async with self.floor.pool.acquire() as conn, conn.transaction():
+            for seen in wanted:
+                await self._order(conn, seen)
+            await self.store.move_cursor(conn, news.place)
+
+    async def reconcile(self) -> None:
+        """Poll 2: the newest series by number, down to the oldest that is still incomplete and to where we were."""
+        memory = await self.store.memory(self.floor.pool)
+        oldest = await self.store.oldest_incomplete(self.floor.pool)
+        head = int(memory.facts.get("head", 0))
+        newest = await self.source.recent(min(head, oldest or head))
+        known = await self.store.known(self.floor.pool, [seen.external_id for seen in newest])
+        async with self.floor.pool.acquire() as conn, conn.transaction():
+            for seen in newest:
+                if not seen.complete:
+                    await self.store.note_incomplete(conn, seen)
+                elif is_news(seen, known.get(seen.external_id), memory.low_water):
+                    log.info("source: news had not told of a series", source=self.source.label, series=seen.external_id)
+                    await self._order(conn, seen)
+            for id_, revision, message_id, reason in await self.store.give_up(conn, self.times.incomplete_after):
+                left = Standing(State.GIVEN_UP, reason)
+                await announce_change(conn, self.source.project, id_, revision, message_id, left)
+            top = max([head, *(seen.external_id for seen in newest)])
+            await self.store.mark_reconciled(conn, memory.low_water, top)
+
+    async def queue(self) -> None:
+        """Poll 3: how the patches that wait are doing, and which of ours wait no more."""
+        queue = await self.source.queue()
+        named = {series for state in queue for series in state.series}
+        known = await self.store.known(self.floor.pool, named)
+        watched = await self.store.watched(self.floor.pool, [state.external_id for state in queue])
+        findings = compare(watched, queue, known, self.rules)
+        found = await self.source.look_up(findings.missing)
+        listed = await self.source.listings(list(findings.unknown))
+        changed: dict[int, Sequence[PatchState]] = {**findings.changed}
+        for series, states in settled(watched, found).items():
+            changed[series] = [*changed.get(series, ()), *states]
+        async with self.floor.pool.acquire() as conn, conn.transaction():
+            for id_, states in findings.unknown.items():
+                await self._order(conn, listed.get(id_, Sighting(id_)), states)
+            for series, states in changed.items():
+                await self._change(conn, series, states)
+            await self.store.mark_queue_synced(conn)
+
+    async def _order(self, conn: Connection, seen: Sighting, states: Iterable[PatchState] = ()) -> None:
+        """Ask for one series to be taken in; twice is once."""
+        payload: dict[str, Any] = {
+            "project": self.source.project,
+            "source": self.source.name,
+            "id": seen.external_id,
+            "received": seen.received,
+            "ticket": dict(seen.ticket),
+            "states": {str(s.external_id): [s.state, s.delegate] for s in states},
+        }
+        await enqueue(conn, ROOM, "take", f"{self.source.label}/{seen.external_id}", payload)
+
+    async def _change(self, conn: Connection, series: int, states: Iterable[PatchState]) -> None:
+        """Write the patches' new states, and tell if the series stands otherwise now."""
+        await self.store.set_patches(conn, series, states)
+        row = await self.store.series_facts(conn, series)
+        if row is None or row["state"] in (State.INCOMPLETE, State.GIVEN_UP, State.MALFORMED, State.SUPERSEDED):
+            return
+        patches = list((await self.store.patch_facts(conn, series)).values())
+        now = standing(Facts(patches=patches, trees=row["trees"], tree_reason=row["tree_reason"]), self.rules)
+        delegate = next((patch.delegate for patch in patches if patch.delegate), "")
+        if (str(now.state), delegate) == (row["state"], row["delegate"]):
+            return
+        await self.store.set_standing(conn, series, now, delegate)
+        await announce_change(conn, self.source.project, series, row["revision"], row["message_id"], now)
+
+
+def is_news(seen: Sighting, known: tuple[int, str] | None, low_water: int) -> bool:
+    """Whether a complete series is to be taken: not here, or here with fewer patches."""
+    if known is None:
+        return seen.external_id >= low_water
+    received, state = known
+    return received != seen.received or state in (State.INCOMPLETE, State.GIVEN_UP)

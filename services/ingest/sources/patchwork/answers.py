@@ -1,0 +1,90 @@
+"""What an answer of Patchwork, or of what stands before it, means: a document, gone, refused, or try again.
+
+Patchwork says 403 and never 401, and 404 in JSON for an object but in HTML for a route; a proxy, a bot wall or an
+error page may come with any status, 200 included. Pure: the request was another's.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from shared.errors import Missing, Refused, Transient
+
+JSON = "application/json"
+_NEXT = re.compile(r"<[^<>]*\?([^<>]*)>\s*;\s*rel=\"?next\"?")
+TRIES = 3
+LONGEST_WAIT = 5.0
+
+
+def judge(status: int, kind: str, headers: Mapping[str, str], body: bytes, what: str) -> None:
+    """Nothing for 200. Raises Missing (JSON 404), Refused (4xx, redirects) or Transient (with hint `retry_after`)."""
+    match status:
+        case 200:
+            return
+        case 404 if kind == JSON:
+            raise Missing(f"{what}: {detail(body)}")
+        case 404:
+            raise Transient(f"{what}: 404 and a page instead of an answer", status=404)
+        case 301 | 302 | 307 | 308:
+            raise Refused(f"{what} is moved to {headers.get('location', '?')[:200]}; is patchwork.url right?")
+        case 408 | 425 | 429:
+            raise Transient(f"{what}: {status}, too many requests", retry_after=retry_after(headers))
+        case _ if status >= 500:
+            raise Transient(f"{what}: {status}", retry_after=retry_after(headers))
+        case _ if kind == JSON:
+            raise Refused(f"{what}: {status} {detail(body)}")
+        case _:
+            raise Transient(f"{what}: {status} and a page instead of an answer")
+
+
+def document(kind: str, body: bytes, what: str) -> Any:
+    """The JSON of a 200. Raises Transient for a page, or for JSON that breaks off."""
+    if kind != JSON:
+        raise Transient(f"{what}: {kind or 'no type'} instead of JSON, does a proxy answer for Patchwork?")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        raise Transient(f"{what}: broken JSON: {str(exc)[:100]}") from None
+
+
+def mails(kind: str, body: bytes, what: str) -> bytes:
+    """The mbox of a 200. Raises Transient for a page."""
+    if kind == "text/html" or body.lstrip()[:1] == b"<":
+        raise Transient(f"{what}: a page instead of mails")
+    return body
+
+
+def detail(body: bytes) -> str:
+    """Patchwork's own words for an error, short."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    text = value.get("detail", value) if isinstance(value, dict) else value
+    return str(text)[:200]
+
+
+def next_query(link: str) -> str:
+    """The query of the next page in a Link header, "" on the last.
+
+    Only the query: the address in it is what the server was called by, which may be http or another host.
+    """
+    found = _NEXT.search(link)
+    return found[1] if found else ""
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks us to wait. A date instead of seconds is not read."""
+    text = headers.get("retry-after", "").strip()
+    return min(float(text), 3600.0) if text.isascii() and text.isdigit() else None
+
+
+def wait_before(attempt: int, asked: float | None) -> float | None:
+    """Seconds before request number `attempt` (from 1) is repeated; None: not now, leave it to the next round."""
+    if attempt >= TRIES:
+        return None
+    wait: float = 0.25 * 4 ** (attempt - 1)
+    if asked is None:
+        return wait
+    return max(wait, asked) if asked <= LONGEST_WAIT else None

@@ -1,0 +1,5 @@
+"""Verdicts as checks on Patchwork."""
+
+from services.report.channels.patchwork.adapter import PatchworkChannel
+
+__all__ = ["PatchworkChannel"]

@@ -1,0 +1,275 @@
+-- Statements of report's deciding and posting half. Pages have their own file.
+
+-- alone_with_verdicts --
+-- One transaction at a time merges verdicts: folds are short, and two streams may speak of one series.
+select pg_advisory_xact_lock(7304)
+
+-- cut --
+-- cut bigint
+select id, project, stream, name, purpose, state, announced from branch.cuts_v where id = $1
+
+-- cut_runs --
+-- cut bigint
+select r.id, r.day, r.remote, r.executor, r.attempt, r.state, coalesce(r.cause, '') as cause, r.reason, r.expected_end,
+       u.run_id is not null as rolled, u.passed, u.failed, u.skipped, u.warned, u.flaky, u.infra, u.failing
+from ledger.runs r left join report.rollups u on u.run_id = r.id
+where r.cut_id = $1
+
+-- tests_begun --
+-- runs bigint[]
+select c.run_id, count(distinct (c.grp, c.test))::integer as tests
+from ledger.cases c where c.run_id = any($1::bigint[]) group by c.run_id
+
+-- given_up --
+-- cut bigint
+select remote, executor, reason from executor.plans_v
+where cut_id = $1 and state in ('abandoned', 'skipped')
+
+-- run_day --
+-- run bigint
+select day, cut_id, state from ledger.runs where id = $1
+
+-- run_tests --
+-- day date, run bigint
+select grp, test, attempt, result, cause, crashes from ledger.cases_v where day = $1 and run_id = $2 and subtest = ''
+
+-- save_rollup --
+-- run bigint, cut bigint, tests integer, passed integer, failed integer, skipped integer, warned integer,
+-- flaky integer, infra integer, failing jsonb, flakes jsonb
+insert into report.rollups (run_id, cut_id, tests, passed, failed, skipped, warned, flaky, infra, failing, flakes)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+on conflict (run_id) do update
+set tests = excluded.tests, passed = excluded.passed, failed = excluded.failed, skipped = excluded.skipped,
+    warned = excluded.warned, flaky = excluded.flaky, infra = excluded.infra, failing = excluded.failing,
+    flakes = excluded.flakes, made = now()
+
+-- unrolled_runs --
+-- after bigint, all boolean, most integer
+select id from ledger.runs r
+where id > $1 and state = 'done' and ($2 or not exists (select from report.rollups u where u.run_id = r.id))
+order by id limit $3
+
+-- save_branch --
+-- cut bigint, project text, stream text, branch text, state text, settled boolean, text text, tests integer,
+-- failing integer, flaky integer, skipped integer, warned integer, infra integer, missing text[], reasons jsonb,
+-- wait_until timestamptz, folded timestamptz
+insert into report.branches (cut_id, project, stream, branch, state, settled, text, tests, failing, flaky, skipped,
+                             warned, infra, missing, reasons, wait_until, folded)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+on conflict (cut_id) do update
+set state = excluded.state, settled = excluded.settled, text = excluded.text, tests = excluded.tests,
+    failing = excluded.failing, flaky = excluded.flaky, skipped = excluded.skipped, warned = excluded.warned,
+    infra = excluded.infra, missing = excluded.missing, reasons = excluded.reasons,
+    wait_until = excluded.wait_until, folded = excluded.folded
+
+-- cuts_to_fold --
+-- since timestamptz
+-- Announced cuts that are unsettled, or of which a run has closed after the last fold.
+select c.id from branch.cuts_v c left join report.branches b on b.cut_id = c.id
+where c.announced is not null and c.announced > $1
+  and (b.cut_id is null or not b.settled
+       or exists (select from ledger.runs r where r.cut_id = c.id and r.state <> 'open' and r.ended > b.folded))
+order by c.id
+
+-- next_wait --
+select min(wait_until) from report.branches where not settled
+
+-- selections --
+-- cut bigint
+select s.series_id, s.revision, s.decision, s.rule, s.reason, s.patch_number, s.files,
+       coalesce(p.title, '') as patch_title, coalesce(r.title, '') as rival_title,
+       coalesce(nullif(r.cover_message_id, ''), r.message_id, '') as rival_message_id
+from branch.selections_v s
+join ingest.series_v v on v.id = s.series_id and v.revision = s.revision and v.state = 'active'
+left join ingest.patches_v p on p.series_id = s.series_id and p.number = s.patch_number
+left join ingest.series_v r on r.id = s.rival
+where s.cut_id = $1 and (s.decision = 'take' or s.rule = 'conflict')
+order by s.series_id
+
+-- series_facts --
+-- series bigint
+select s.id, s.project, s.revision, s.state, s.reason, s.tree_reason as triage_reason,
+       a.outcome, a.tree, a.tree_reason, a.already, a.patch_number, a.files, a.reason as apply_reason
+from ingest.series_v s
+left join branch.applied_v a on a.series_id = s.id and a.revision = s.revision
+where s.id = $1
+
+-- series_to_settle --
+-- since timestamptz
+-- Series whose tree is settled, or that are ignored, and that have not been told so in their present revision.
+select s.id from ingest.series_v s
+left join branch.applied_v a on a.series_id = s.id and a.revision = s.revision
+where s.changed > $1 and s.state in ('active', 'ignored', 'malformed') and (s.state = 'ignored' or a.series_id is not null)
+  and (not exists (select from report.verdicts v where v.series_id = s.id and v.revision = s.revision
+                   and v.context = 'tree_selection')
+       or (a.outcome = 'applied'
+           and exists (select from report.verdicts v where v.series_id = s.id and v.revision = s.revision
+                       and v.context = 'apply' and v.state = 'fail' and not v.by_hand)))
+order by s.id
+
+-- series_by_message --
+-- message_id text
+select distinct s.id, s.project, s.revision, s.state, s.title
+from ingest.series_v s left join ingest.patches_v p on p.series_id = s.id
+where s.message_id = $1 or s.cover_message_id = $1 or p.message_id = $1
+order by s.id desc
+
+-- verdicts --
+-- series bigint[], contexts text[]
+select series_id, revision, project, context, state, settled, text, reasons, cut_id, patch_number, changes, by_hand
+from report.verdicts where series_id = any($1::bigint[]) and context = any($2::text[])
+
+-- save_verdict --
+-- series bigint, revision integer, context text, project text, state text, settled boolean, text text, reasons jsonb,
+-- cut bigint, patch_number integer, changes integer, by_hand boolean, at timestamptz
+insert into report.verdicts (series_id, revision, context, project, state, settled, text, reasons, cut_id,
+                             patch_number, changes, by_hand, at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+on conflict (series_id, context) do update
+set revision = excluded.revision, state = excluded.state, settled = excluded.settled, text = excluded.text,
+    reasons = excluded.reasons, cut_id = excluded.cut_id, patch_number = excluded.patch_number,
+    changes = excluded.changes, by_hand = excluded.by_hand, at = excluded.at
+
+-- addresses --
+-- series bigint[]
+-- The patches of series that may be told something, as their Patchwork knows them.
+select s.id as series_id, s.message_id, s.cover_message_id, p.id as patch_id, p.external_id
+from ingest.series_v s join ingest.patches_v p on p.series_id = s.id
+where s.id = any($1::bigint[]) and s.state in ('active', 'ignored', 'malformed') and s.source = 'patchwork'
+order by s.id, p.number
+
+-- overtake --
+-- channel text, patches bigint[], contexts text[], states text[]
+-- What was wanted and never sent is not sent any more once something else is wanted.
+update report.posts o set status = 'dropped', answer = 'overtaken by a newer verdict', settled = now()
+from unnest($2::bigint[], $3::text[], $4::text[]) as w(patch_id, context, state)
+where o.patch_id = w.patch_id and o.context = w.context and o.channel = $1
+  and o.status = 'intent' and o.sent is null and o.state <> w.state
+
+-- intend --
+-- project text, channel text, mode text, stream text[], series bigint[], patches bigint[], external bigint[],
+-- contexts text[], states text[], texts text[], urls text[]
+-- Only what differs from the last value of that patch and context becomes an intent. A check that was really posted
+-- also counts in shadow mode; one that was only shadowed does not count once posting is on.
+insert into report.posts (project, channel, mode, stream, series_id, patch_id, external_patch, context, state, text, target_url)
+select $1, $2, $3, w.stream, w.series_id, w.patch_id, w.external, w.context, w.state, w.text, w.url
+from unnest($4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[])
+     with ordinality as w(stream, series_id, patch_id, external, context, state, text, url, nth)
+where w.state is distinct from (
+    select o.state from report.posts o
+    where o.patch_id = w.patch_id and o.context = w.context and o.channel = $2 and o.status <> 'dropped'
+      and (o.mode = $3 or o.mode = 'on')
+    order by o.id desc limit 1)
+order by w.nth
+returning id
+
+-- drop_unsent --
+-- series bigint, why text
+update report.posts set status = 'dropped', answer = $2, settled = now()
+where series_id = $1 and status = 'intent' and sent is null
+
+-- drop_stale --
+-- Intents of series that may be told nothing any more; those in doubt are settled by their poster.
+update report.posts o set status = 'dropped', answer = 'the series is ' || s.state, settled = now()
+from ingest.series_v s
+where o.status = 'intent' and o.sent is null and s.id = o.series_id
+  and s.state not in ('active', 'ignored', 'malformed')
+
+-- drop_other_mode --
+-- project text, mode text
+-- After a change of `post` what was meant for the other mode is not sent.
+update report.posts set status = 'dropped', answer = 'posting is ' || $2 || ' now', settled = now()
+where project = $1 and status = 'intent' and mode <> $2 and (sent is null or $2 <> 'on')
+
+-- untold --
+-- project text, channel text, mode text, since timestamptz
+-- Verdicts that some patch of their series has not been told: posting was off, or the series grew.
+select v.series_id, v.revision, v.project, v.context, v.state, v.settled, v.text, v.reasons, v.cut_id, v.patch_number,
+       v.changes, v.by_hand
+from report.verdicts v
+join ingest.series_v s on s.id = v.series_id and s.revision = v.revision and s.source = 'patchwork'
+                      and s.state in ('active', 'ignored', 'malformed')
+where v.project = $1 and v.at > $4 and exists (
+    select from ingest.patches_v p where p.series_id = v.series_id and v.state is distinct from (
+        select o.state from report.posts o
+        where o.patch_id = p.id and o.context = v.context and o.channel = $2 and o.status <> 'dropped'
+          and (o.mode = $3 or o.mode = 'on')
+        order by o.id desc limit 1))
+order by v.series_id
+
+-- due_posts --
+-- project text, channel text, most integer
+-- The oldest open intent of each patch and context, so that values arrive in order. Paused ones are left out.
+select id from (
+    select distinct on (o.patch_id, o.context) o.id, o.due
+    from report.posts o
+    where o.project = $1 and o.channel = $2 and o.status = 'intent'
+      and not exists (select from floor.pauses z where z.kind = 'post' and z.name in (o.project, nullif(o.stream, '')))
+    order by o.patch_id, o.context, o.id) as first
+where due <= clock_timestamp() order by id limit $3
+
+-- next_post --
+-- project text, channel text
+-- Seconds until an intent is due; null where none is open.
+select extract(epoch from min(due) - clock_timestamp())::double precision from report.posts
+where project = $1 and channel = $2 and status = 'intent'
+
+-- look_again --
+-- id bigint
+-- What is known right before a request goes out.
+select o.id, o.project, o.series_id, o.patch_id, o.external_patch, o.context, o.stream, o.state, o.text, o.target_url,
+       o.mode, o.status, o.tries, o.sent is not null as doubtful, s.state as series_state,
+       exists (select from floor.pauses z
+               where z.kind = 'post' and z.name in (o.project, nullif(o.stream, ''))) as paused,
+       (select k.external_check from report.posts k
+        where k.patch_id = o.patch_id and k.context = o.context and k.channel = o.channel
+          and k.external_check is not null order by k.id desc limit 1) as last_check,
+       (select k.external_user from report.posts k
+        where k.project = o.project and k.channel = o.channel and k.external_user is not null
+        order by k.id desc limit 1) as account
+from report.posts o left join ingest.series_v s on s.id = o.series_id
+where o.id = $1 for update of o
+
+-- sending --
+-- id bigint
+update report.posts set tries = tries + 1, sent = coalesce(sent, clock_timestamp()) where id = $1
+
+-- looking --
+-- id bigint
+update report.posts set tries = tries + 1 where id = $1
+
+-- settle_post --
+-- id bigint, status text, answer text, external_check bigint, external_user bigint, found text
+update report.posts
+set status = $2, answer = left($3, 1000), external_check = $4, external_user = $5, found = left($6, 2000),
+    settled = clock_timestamp()
+where id = $1 and status = 'intent'
+
+-- postpone_post --
+-- id bigint, answer text, wait_seconds double precision, unsent boolean
+-- What certainly did not go out is in no doubt.
+update report.posts
+set answer = left($2, 1000), due = clock_timestamp() + make_interval(secs => $3), sent = case when not $4 then sent end
+where id = $1 and status = 'intent'
+
+-- list_posts --
+-- message_id text (null: all), status text (null: all), most integer
+select o.id, o.project, o.channel, s.message_id, o.external_patch, o.context, o.state, o.text, o.target_url, o.mode,
+       o.status, o.tries, o.answer, o.external_check, o.found, o.made, o.settled
+from report.posts o left join ingest.series_v s on s.id = o.series_id
+where ($1::text is null or s.message_id = $1 or s.cover_message_id = $1) and ($2::text is null or o.status = $2)
+order by o.id desc limit $3
+
+-- retry_refused --
+-- Have posts that were refused for good tried once more, after what was wrong has been mended.
+update report.posts set status = 'intent', due = now(), settled = null, sent = null
+where status = 'refused' and id in (
+    select distinct on (patch_id, context, channel) id from report.posts where status <> 'dropped'
+    order by patch_id, context, channel, id desc)
+returning id
+
+-- dead_work --
+select id, room, kind, key, attempts, error, settled from floor.work where state = 'dead' order by settled desc limit 200
+
+-- replay_work --
+update floor.work set state = 'ready', attempts = 0, due = now(), settled = null where state = 'dead'

@@ -1,0 +1,116 @@
+"""The web front's composition root: which path shows what, and the server that listens."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Never
+
+from aiohttp import web
+
+from services.report.web import branches, contest, events, logs, runs, series, status
+from services.report.web.front import FRONT, Front, Page, page, twin
+from services.report.web.store import Reading
+from services.report.web.words import FILTERS, badge
+from shared.errors import InfraError
+from shared.floor import Floor
+from shared.web.app import Ready, listen, make_app
+from shared.web.errors import ERROR_PAGE
+from shared.web.pages import Pages
+from shared.web.sse import Hub
+from shared.web.static import Assets
+from shared.web.stream import Stream
+
+PACKAGE = "services.report.web"
+
+PAGES: tuple[tuple[str, str, Page], ...] = (
+    ("/", "status.html", status.status),
+    ("/contest", "contest.html", contest.contest),
+    ("/contest.html", "contest.html", contest.contest),
+    ("/branches", "branches.html", branches.branches),
+    ("/branch/{name}", "branch.html", branches.branch),
+    ("/series", "series_list.html", series.series_list),
+    ("/series/{key:.+}", "series.html", series.series),
+    ("/run/{id}", "run.html", runs.run),
+    ("/events", "events.html", events.events),
+    ("/about", "about.html", events.about),
+)
+
+TWINS: tuple[tuple[str, Page], ...] = (
+    ("/status.json", status.status),
+    ("/contest.json", contest.contest),
+    ("/branch/{name}.json", branches.branch),
+    ("/series.json", series.series_list),
+    ("/series/{key:.+}.json", series.series),
+    ("/run/{id}.json", runs.run),
+    ("/events.json", events.events),
+    ("/about.json", events.about),
+    ("/api/v1/status", status.status),
+    ("/api/v1/streams", status.streams),
+    ("/api/v1/contest", contest.contest),
+    ("/api/v1/branches", branches.branches),
+    ("/api/v1/branches/{name}", branches.branch),
+    ("/api/v1/series", series.series_list),
+    ("/api/v1/series/{key:.+}", series.series),
+    ("/api/v1/runs/{id}", runs.run),
+    ("/api/v1/runs/{id}/cases", runs.cases),
+)
+
+
+def make_pages(assets: Assets) -> Pages:
+    return Pages(PACKAGE, FILTERS, {"asset": assets.url, "badge": badge})
+
+
+def add_routes(app: web.Application) -> None:
+    """Every path that reads. Narrower ones first: a series' key may hold slashes."""
+    get = app.router.add_get
+    get("/run/{id}/log/{name:.+}", logs.run_log)
+    get("/series/{key:.+}/log/{revision:[0-9]+}", logs.applied_log)
+    get("/branch/{name}/log/{series:[0-9]+}", logs.selection_log)
+    get("/branches.json", branches.nipa_branches)
+    get("/query/branches", branches.nipa_branches)
+    for path, make in TWINS:
+        get(path, twin(make))
+    for path, template, make in PAGES:
+        get(path, page(template, make))
+
+
+def build(floor: Floor, hub: Hub, ready: Ready | None = None) -> web.Application:
+    """The application: pages, twins, stream, static files."""
+    assets = Assets(PACKAGE)
+    pages = make_pages(assets)
+    app = make_app(ready=ready, trusted=floor.settings.web.trusted_proxies)
+    app[FRONT] = Front(floor, Reading(floor.pool), pages)
+    app[ERROR_PAGE] = lambda code, title, detail: pages.render(
+        "error.html", code=code, title=title, detail=detail, path=""
+    )
+    assets.mount(app)
+    Stream(hub).mount(app)
+    add_routes(app)
+    return app
+
+
+async def serve(
+    floor: Floor,
+    ready: Callable[[], None] | None = None,
+    extra: Callable[[web.Application], Any] | None = None,
+    readiness: Ready | None = None,
+) -> Never:
+    """Serve the front on ``web.listen`` until cancelled. `extra` may add routes, such as ingest's.
+
+    Raises InfraError where the address can't be listened on, and what the database raises while it is away.
+    """
+    hub = Hub(floor.pool, floor.bells)
+    await hub.start()
+    app = build(floor, hub, readiness)
+    if extra is not None:
+        extra(app)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hub.run())
+        group.create_task(_listen(app, floor.settings.web.listen, ready))
+    raise AssertionError("both go on for ever")
+
+
+async def _listen(app: web.Application, address: str, ready: Callable[[], None] | None) -> Never:
+    try:
+        return await listen(app, address, ready)
+    except OSError as exc:
+        raise InfraError(f"can't listen on {address}: {exc.strerror}") from exc

@@ -1,0 +1,74 @@
+"""The result table: one row a test, newest runs first, filters and place in the URL."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from services.report.web.filters import BOXES, Contest, Place, parse_contest
+from services.report.web.front import Data, Front
+from services.report.web.store import Row
+
+PAGE = 200
+
+
+async def contest(front: Front, request: web.Request) -> Data:
+    """`rows`, and `next`: the query of the following page, "" at the end."""
+    wanted = parse_contest(request.query)
+    rows = await _rows(front, wanted)
+    more = len(rows) > PAGE
+    rows = rows[:PAGE]
+    return {
+        "filters": _filters(wanted),
+        "rows": [_row(row) for row in rows],
+        "next": wanted.following(_place(rows[-1])).query if more else "",
+        "first": wanted.after is None,
+        "labs": await front.read.rows("labs"),
+        "streams": sorted({s for project in front.floor.settings.projects.values() for s in project.streams}),
+        "query": wanted.query,
+    }
+
+
+async def _rows(front: Front, wanted: Contest) -> list[Row]:
+    test, group = await _name(front, wanted.test), await _name(front, wanted.group)
+    if -1 in (test, group):
+        return []
+    place = wanted.after
+    return await front.read.rows(
+        "contest", wanted.branches, wanted.stream or None, wanted.branch or None, wanted.remote or None,
+        wanted.executor or None, test, group, wanted.subtests, wanted.results, wanted.retried,
+        *((place.run, place.group, place.test, place.subtest) if place else (None, 0, 0, 0)), PAGE + 1,
+    )  # fmt: skip
+
+
+async def _name(front: Front, name: str) -> int | None:
+    """The id of a name, None for any, -1 for one that no lab ever said."""
+    if not name or "\0" in name:
+        return -1 if name else None
+    found = await front.read.value("name_id", name)
+    return -1 if found is None else int(found)
+
+
+def _place(row: Mapping[str, Any]) -> Place:
+    return Place(row["run_id"], row["grp_id"], row["test_id"], row["subtest_id"])
+
+
+def _row(row: Row) -> Row:
+    keep = ("branch", "stream", "remote", "executor", "test", "subtest", "result", "retry", "crashes", "detail", "cause")
+    return {name: row[name] for name in keep} | {
+        "date": row["slot"],
+        "group": row["grp"],
+        "run": row["run_id"],
+        "time": row["seconds"],
+        "log": row["log"],
+        "retry_log": row["retry_log"],
+        "flaky": row["result"] in BOXES["fail"] and row["retry"] in BOXES["pass"] and not row["crashes"],
+    }
+
+
+def _filters(wanted: Contest) -> Row:
+    return {
+        "branch": wanted.branch, "stream": wanted.stream, "remote": wanted.remote, "executor": wanted.executor,
+        "group": wanted.group, "test": wanted.test, "ld_cases": wanted.subtests, "retried": wanted.retried,
+        "ld_cnt": wanted.branches, "boxes": {box: box not in wanted.hidden for box in BOXES},
+    }  # fmt: skip

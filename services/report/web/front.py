@@ -1,0 +1,81 @@
+"""One value that every page is made from, and the twin rule: the same data as a page or as JSON.
+
+A page is a function from (front, request) to a mapping; its template and its JSON are two renderings of that mapping,
+so neither can show what the other hides.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+
+from services.report.web.store import Reading
+from shared.floor import Floor
+from shared.web.pages import Pages
+
+
+@dataclass(frozen=True)
+class Front:
+    """What pages are made from."""
+
+    floor: Floor
+    read: Reading
+    pages: Pages
+
+    @property
+    def now(self) -> datetime:
+        return self.floor.clock()
+
+
+FRONT = web.AppKey("front", Front)
+
+Data = Mapping[str, Any]
+Page = Callable[[Front, web.Request], Awaitable[Data]]
+
+
+def plain_value(value: object) -> object:
+    """What JSON has no word for."""
+    match value:
+        case datetime():
+            return value.isoformat()
+        case date() | UUID():
+            return str(value)
+        case timedelta():
+            return value.total_seconds()
+        case set() | frozenset():
+            return sorted(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def as_json(data: object, status: int = 200) -> web.Response:
+    text = json.dumps(data, default=plain_value, ensure_ascii=False)
+    headers = {"Access-Control-Allow-Origin": "*"}
+    return web.Response(text=text, status=status, content_type="application/json", headers=headers)
+
+
+def as_page(front: Front, template: str, data: Data, path: str) -> web.Response:
+    text = front.pages.render(template, **data, path=path)
+    return web.Response(text=text, content_type="text/html", charset="utf-8")
+
+
+def page(template: str, make: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler that shows `make`'s data in `template`."""
+
+    async def show(request: web.Request) -> web.Response:
+        front = request.app[FRONT]
+        return as_page(front, template, await make(front, request), request.path_qs)
+
+    return show
+
+
+def twin(make: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler that gives `make`'s data as JSON."""
+
+    async def give(request: web.Request) -> web.Response:
+        return as_json(await make(request.app[FRONT], request))
+
+    return give

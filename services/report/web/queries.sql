@@ -1,0 +1,317 @@
+-- What the pages read. Every list ends somewhere, by a key or by a limit, so that its cost does not grow with history.
+
+-- stream_branches --
+-- projects text[], streams text[], most integer
+-- The newest branches of each stream. Cuts of tries are nobody's business but their owner's.
+select c.id, c.project, c.stream, c.name, c.purpose, c.state, c.slot, c.why, c.tree, c.base, c.commit, c.public_url,
+       c.error, c.planned, c.announced, coalesce(b.state, '') as verdict, coalesce(b.settled, false) as settled,
+       coalesce(b.text, '') as text, coalesce(b.tests, 0) as tests, coalesce(b.failing, 0) as failing,
+       coalesce(b.flaky, 0) as flaky, coalesce(b.skipped, 0) as skipped, coalesce(b.missing, '{}') as missing,
+       b.wait_until,
+       (select count(*) from branch.selections_v s where s.cut_id = c.id and s.decision = 'take') as taken,
+       (select count(*) from branch.selections_v s where s.cut_id = c.id and s.decision = 'leave') as left_out
+from unnest($1::text[], $2::text[]) with ordinality as w(project, stream, place)
+cross join lateral (
+    select * from branch.cuts_v v
+    where v.project = w.project and v.stream = w.stream and v.purpose <> 'try'
+    order by v.id desc limit $3
+) c
+left join report.branches b on b.cut_id = c.id
+order by w.place, c.id desc
+
+-- branches --
+-- project text (null: all), stream text (null: all), before bigint (null: newest), most integer
+select c.id, c.project, c.stream, c.name, c.purpose, c.state, c.slot, c.why, c.tree, c.base, c.commit, c.public_url,
+       c.error, c.planned, c.announced, coalesce(b.state, '') as verdict, coalesce(b.settled, false) as settled,
+       coalesce(b.text, '') as text, coalesce(b.tests, 0) as tests, coalesce(b.failing, 0) as failing,
+       coalesce(b.flaky, 0) as flaky, coalesce(b.skipped, 0) as skipped, coalesce(b.missing, '{}') as missing,
+       b.wait_until
+from branch.cuts_v c left join report.branches b on b.cut_id = c.id
+where c.purpose <> 'try' and ($1::text is null or c.project = $1) and ($2::text is null or c.stream = $2)
+  and ($3::bigint is null or c.id < $3)
+order by c.id desc limit $4
+
+-- branch --
+-- name text
+select c.id, c.project, c.stream, c.name, c.purpose, c.state, c.slot, c.why, c.tree, c.base, c.commit, c.merges,
+       c.extras, c.public_url, c.error, c.planned, c.built, c.pushed, c.announced, c.pruned,
+       coalesce(b.state, '') as verdict, coalesce(b.settled, false) as settled, coalesce(b.text, '') as text,
+       coalesce(b.tests, 0) as tests, coalesce(b.failing, 0) as failing, coalesce(b.flaky, 0) as flaky,
+       coalesce(b.skipped, 0) as skipped, coalesce(b.missing, '{}') as missing,
+       coalesce(b.reasons, '[]') as reasons, b.wait_until, b.folded
+from branch.cuts_v c left join report.branches b on b.cut_id = c.id
+where c.name = $1 and c.purpose <> 'try'
+order by c.id desc limit 1
+
+-- branch_before --
+-- project text, stream text, id bigint
+select name from branch.cuts_v where project = $1 and stream = $2 and id < $3 and purpose <> 'try' order by id desc limit 1
+
+-- branch_after --
+-- project text, stream text, id bigint
+select name from branch.cuts_v where project = $1 and stream = $2 and id > $3 and purpose <> 'try' order by id limit 1
+
+-- selections --
+-- cut bigint, most integer
+select s.series_id, s.revision, s.position, s.decision, s.rule, s.reason, s.patch_number, s.files, s.rival, s.merged,
+       s.log is not null as has_log, v.title, v.version, v.total, v.author_name, v.message_id, v.state as series_state,
+       coalesce(r.title, '') as rival_title
+from branch.selections_v s
+join ingest.series_v v on v.id = s.series_id
+left join ingest.series_v r on r.id = s.rival
+where s.cut_id = $1 order by s.decision desc, s.position, s.series_id limit $2
+
+-- selection_log --
+-- name text, series bigint
+select s.log from branch.selections_v s
+join branch.cuts_v c on c.id = s.cut_id
+join floor.blobs b on b.sha256 = s.log and b.visibility = 'public'
+where c.name = $1 and c.purpose <> 'try' and s.series_id = $2
+
+-- cut_runs --
+-- cuts bigint[]
+-- Every executor that was to run the cuts, with what came of it; runs of outside labs have no plan.
+select coalesce(p.cut_id, r.cut_id) as cut_id, coalesce(p.remote, r.remote) as remote,
+       coalesce(p.executor, r.executor) as executor, coalesce(p.state, '') as plan, coalesce(p.reason, '') as plan_reason,
+       p.deadline, r.id, r.state, coalesce(r.cause, '') as cause, coalesce(r.reason, '') as reason, r.attempt,
+       r.started, r.expected_end, r.ended, r.planned, u.tests, u.passed, u.failed, u.skipped, u.warned, u.flaky,
+       u.infra, coalesce(u.failing, '[]') as failing, coalesce(u.flakes, '[]') as flakes
+from (select * from executor.plans_v where cut_id = any($1::bigint[])) p
+full join (select * from ledger.runs where cut_id = any($1::bigint[])) r
+  on r.cut_id = p.cut_id and r.remote = p.remote and r.executor = p.executor
+left join report.rollups u on u.run_id = r.id
+order by 1 desc, 2, 3, r.attempt
+
+-- open_runs --
+-- most integer
+select r.id, r.project, r.stream, r.branch, r.series_id, r.remote, r.executor, r.attempt, r.started, r.expected_end,
+       r.planned, r.progressed, d.done, d.failed
+from ledger.runs r
+left join branch.cuts_v c on c.id = r.cut_id
+cross join lateral (
+    select count(distinct (k.grp, k.test))::integer as done,
+           count(distinct (k.grp, k.test)) filter (where k.result in ('fail', 'error'))::integer as failed
+    from ledger.cases k
+    where k.day = r.day and k.run_id = r.id and k.subtest = (select n.id from ledger.names n where n.name = '')
+) d
+where r.state = 'open' and coalesce(c.purpose, '') <> 'try'
+order by r.id desc limit $1
+
+-- conflicts --
+select project, stream, merge, ours, theirs, files, seen from branch.conflicts_v order by seen desc limit 50
+
+-- hosts --
+select remote, executor, label, state, reason, failures, at from executor.hosts_v order by remote, executor, label limit 200
+
+-- sources --
+select project, name, polled, reconciled, queue_synced from ingest.sources_v order by project, name
+
+-- trees --
+select project, name, head, fetched, moved from branch.trees_v order by project, name
+
+-- series_list --
+-- project text (null: all), state text (null: all), before bigint (null: newest), most integer
+select s.id, s.project, s.message_id, s.title, s.version, s.total, s.author_name, s.state, s.reason, s.trees, s.arrived,
+       s.revision, coalesce(a.outcome, '') as outcome, coalesce(a.tree, '') as tree,
+       (select coalesce(jsonb_agg(jsonb_build_object('context', v.context, 'state', v.state, 'text', v.text)
+                                  order by v.context), '[]')
+        from report.verdicts v where v.series_id = s.id) as verdicts
+from ingest.series_v s
+left join branch.applied_v a on a.series_id = s.id and a.revision = s.revision
+where ($1::text is null or s.project = $1) and ($2::text is null or s.state = $2) and ($3::bigint is null or s.id < $3)
+order by s.id desc limit $4
+
+-- series --
+-- id bigint
+select id, project, source, external_id, revision, message_id, cover_message_id, subject, title, version, author_name,
+       total, received, state, reason, superseded_by, supersedes, delegate, tags, trees, tree_rule, tree_reason,
+       pull_url, web_url, mailed, arrived, changed
+from ingest.series_v where id = $1
+
+-- series_of_message --
+-- message_ids text[]
+select id from ingest.series_v where message_id = any($1::text[]) order by id desc limit 1
+
+-- series_of_patch --
+-- message_id text[]
+-- A mail that is not the one its series is named after: the cover letter, or a later patch.
+select id from ingest.series_v where cover_message_id = any($1::text[])
+union all
+select series_id from ingest.patches_v where message_id = any($1::text[])
+order by 1 desc limit 1
+
+-- patches --
+-- series bigint
+select id, number, message_id, title, author_name, state, delegate, archived, fault, files, web_url
+from ingest.patches_v where series_id = $1 order by number limit 500
+
+-- versions --
+-- project text, id bigint
+-- The chain of versions that this series is in, followed both ways for at most twenty steps.
+with recursive chain as (
+    select id, supersedes, superseded_by, 0 as step from ingest.series_v where id = $2
+    union
+    select v.id, v.supersedes, v.superseded_by, c.step + 1
+    from chain c join ingest.series_v v on v.id in (c.supersedes, c.superseded_by)
+    where c.step < 20
+)
+select distinct on (s.id) s.id, s.title, s.version, s.state, s.arrived
+from chain join ingest.series_v s on s.id = chain.id where s.project = $1 order by s.id desc
+
+-- applied --
+-- series bigint
+select revision, outcome, tree, tree_reason, base, head, commits, ref, public_url, already, patch_number, files, reason,
+       log is not null as has_log, at
+from branch.applied_v where series_id = $1 order by revision desc limit 20
+
+-- applied_log --
+-- series bigint, revision integer
+select a.log from branch.applied_v a
+join floor.blobs b on b.sha256 = a.log and b.visibility = 'public'
+where a.series_id = $1 and a.revision = $2
+
+-- verdicts --
+-- series bigint
+select v.revision, v.context, v.state, v.settled, v.text, v.reasons, v.patch_number, v.by_hand, v.changes, v.at,
+       coalesce(c.name, '') as branch
+from report.verdicts v
+left join branch.cuts_v c on c.id = v.cut_id and c.purpose <> 'try'
+where v.series_id = $1 order by v.context
+
+-- series_branches --
+-- series bigint, most integer
+select c.name, c.stream, c.state, c.slot, s.revision, s.decision, s.rule, s.reason, s.patch_number, s.files, s.rival,
+       s.log is not null as has_log, coalesce(r.title, '') as rival_title, coalesce(b.state, '') as verdict,
+       coalesce(b.text, '') as text
+from branch.selections_v s
+join branch.cuts_v c on c.id = s.cut_id and c.purpose <> 'try'
+left join report.branches b on b.cut_id = c.id
+left join ingest.series_v r on r.id = s.rival
+where s.series_id = $1 order by s.cut_id desc limit $2
+
+-- series_runs --
+-- series bigint
+select id, remote, executor, attempt, state, coalesce(cause, '') as cause, started, ended, counts
+from ledger.runs where series_id = $1 order by id desc limit 50
+
+-- posts --
+-- series bigint, most integer
+select p.id, p.channel, p.context, p.state, p.text, p.target_url, p.mode, p.status, p.tries, p.answer, p.found, p.made,
+       p.sent, p.settled, coalesce(k.number, 0) as patch_number
+from report.posts p
+left join ingest.patches_v k on k.id = p.patch_id
+where p.series_id = $1 order by p.id desc limit $2
+
+-- orders --
+-- project text, message_ids text[]
+select verb, why, by, at from branch.orders_v where project = $1 and message_id = any($2::text[]) order by at desc
+
+-- run --
+-- id bigint
+select r.id, r.day, r.project, r.stream, r.branch, r.cut_id, r.series_id, r.remote, r.executor, r.attempt, r.state,
+       coalesce(r.cause, '') as cause, r.reason, r.started, r.expected_end, r.ended, r.progressed, r.planned, r.counts,
+       r.kernel_commit, r.suite_commit, r.config_digest, r.toolchain, r.image,
+       (select b.sha256 from floor.blobs b where b.sha256 = r.log_pack and b.visibility = 'public') as log_pack,
+       coalesce(c.public_url, '') as public_url
+from ledger.runs r
+left join branch.cuts_v c on c.id = r.cut_id
+where r.id = $1 and coalesce(c.purpose, '') <> 'try'
+
+-- artifacts --
+-- run bigint
+select a.name, a.size, a.sha256 from ledger.artifacts a
+join floor.blobs b on b.sha256 = a.sha256 and b.visibility = 'public'
+where a.run_id = $1 order by a.name limit 500
+
+-- run_tests --
+-- day date, run bigint, most integer
+-- Bad ones first: they are what a reader came for.
+select c.grp, c.test, c.attempt, c.result, coalesce(c.cause, '') as cause, c.seconds, c.detail, c.log, c.crashes, c.at
+from ledger.cases_v c
+where c.day = $1 and c.run_id = $2 and c.subtest = ''
+order by case c.result when 'fail' then 0 when 'error' then 1 when 'warn' then 2 when 'xpass' then 3 when 'skip' then 4
+         when 'not-run' then 5 else 6 end, c.grp, c.test, c.attempt
+limit $3
+
+-- run_subtests --
+-- day date, run bigint, most integer
+select c.grp, c.test, c.subtest, c.attempt, c.result, coalesce(c.cause, '') as cause, c.seconds, c.detail
+from ledger.cases_v c
+where c.day = $1 and c.run_id = $2 and c.subtest <> ''
+order by c.grp, c.test, c.attempt, c.subtest limit $3
+
+-- run_cases --
+-- day date, run bigint, group text, test text, subtest text, attempt integer, most integer
+-- By key, for programs: everything after the given one.
+select c.grp, c.test, c.subtest, c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.crashes, c.at
+from ledger.cases_v c
+where c.day = $1 and c.run_id = $2 and (c.grp, c.test, c.subtest, c.attempt) > ($3, $4, $5, $6)
+order by c.grp, c.test, c.subtest, c.attempt limit $7
+
+-- name_id --
+-- name text
+select id from ledger.names where name = $1
+
+-- contest --
+-- branches integer (how many of the newest), stream text, branch text, remote text, executor text, test integer,
+-- group integer (each null: all), subtests boolean, results text[], retried boolean, run bigint, group_after integer,
+-- test_after integer, subtest_after integer (null: from the newest), most integer
+-- One row a test: its first attempt, and its last where there were more. The runs come newest first, and reading stops
+-- as soon as the page is full.
+with cuts as materialized (
+    select c.id, c.slot from branch.cuts_v c
+    where c.purpose <> 'try' and c.announced is not null and ($2::text is null or c.stream = $2)
+      and ($3::text is null or c.name = $3)
+    order by c.id desc limit $1
+)
+select r.id as run_id, r.day, r.branch, r.stream, cuts.slot, r.remote, r.executor, r.state as run_state, r.started,
+       k.grp as grp_id, k.test as test_id, k.subtest as subtest_id, k.result, k.attempt, k.seconds, k.detail, k.log,
+       k.crashes, coalesce(k.cause, '') as cause, l.result as retry, l.log as retry_log,
+       (select n.name from ledger.names n where n.id = k.grp) as grp,
+       (select n.name from ledger.names n where n.id = k.test) as test,
+       (select n.name from ledger.names n where n.id = k.subtest) as subtest
+from (
+    select r.id, r.day, r.cut_id, r.branch, r.stream, r.remote, r.executor, r.state, r.started from ledger.runs r
+    where r.cut_id in (select id from cuts) and ($4::text is null or r.remote = $4)
+      and ($5::text is null or r.executor = $5) and ($11::bigint is null or r.id <= $11)
+    order by r.id desc
+) r
+join cuts on cuts.id = r.cut_id
+cross join lateral (
+    select c.* from ledger.cases c
+    where c.day = r.day and c.run_id = r.id and ($6::integer is null or c.test = $6)
+      and ($7::integer is null or c.grp = $7)
+      and ($8 or c.subtest = (select n.id from ledger.names n where n.name = ''))
+      and not exists (select from ledger.cases e where e.day = c.day and e.run_id = c.run_id and e.grp = c.grp
+                      and e.test = c.test and e.subtest = c.subtest and e.attempt < c.attempt)
+      and (r.id is distinct from $11::bigint or (c.grp, c.test, c.subtest) > ($12::integer, $13::integer, $14::integer))
+) k
+left join lateral (
+    select f.result, f.log from ledger.cases f
+    where f.day = k.day and f.run_id = k.run_id and f.grp = k.grp and f.test = k.test and f.subtest = k.subtest
+      and f.attempt > k.attempt
+    order by f.attempt desc limit 1
+) l on true
+where coalesce(l.result, k.result) = any($9::text[]) and (not $10 or l.result is not null)
+order by r.id desc, k.grp, k.test, k.subtest limit $15
+
+-- labs --
+-- Names to choose from in the filters.
+select remote, executor from executor.plans_v where cut_id > (select coalesce(max(id), 0) - 200 from branch.cuts_v)
+union
+select remote, executor from ledger.runs where cut_id > (select coalesce(max(id), 0) - 200 from branch.cuts_v)
+order by 1, 2 limit 200
+
+-- events --
+-- before bigint (null: newest), types text[] (null: all), project text (null: all), correlation text (null: all), most integer
+select sequence, id, type, time, project, subject, correlation, body->'data' as data from floor.events
+where visibility = 'public' and ($1::bigint is null or sequence < $1) and ($2::text[] is null or type = any($2))
+  and ($3::text is null or project = $3) and ($4::text is null or correlation = $4)
+order by sequence desc limit $5
+
+-- nipa_branches --
+-- most integer
+-- What an outside executor may still fetch, newest first.
+select name, coalesce(pushed, announced, built, planned) as date, base, public_url from branch.cuts_v
+where purpose in ('scheduled', 'by-hand') and state in ('pushed', 'announced') and commit <> ''
+order by id desc limit $1

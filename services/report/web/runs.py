@@ -1,0 +1,96 @@
+"""One run: its tests, the bad ones first, each with its subtests folded; and its cases by key for programs."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from services.report.web.filters import key, number
+from services.report.web.front import Data, Front
+from services.report.web.status import word_of
+from services.report.web.store import Row
+from shared.errors import Missing, Refused
+
+MOST_TESTS = 3000
+MOST_SUBTESTS = 10000
+
+
+async def load_run(front: Front, request: web.Request) -> Row:
+    """The run that the path names. Raises Missing."""
+    number = key(request.match_info["id"])
+    if (row := await front.read.one("run", number)) is None:
+        raise Missing(f"no run {number}")
+    return row
+
+
+async def run(front: Front, request: web.Request) -> Data:
+    """The run with its tests. What is cut off of a huge run is said, and found under ``/api/v1/runs/N/cases``."""
+    row = await load_run(front, request)
+    tests = await front.read.rows("run_tests", row["day"], row["id"], MOST_TESTS)
+    subtests = await front.read.rows("run_subtests", row["day"], row["id"], MOST_SUBTESTS)
+    artifacts = await front.read.rows("artifacts", row["id"])
+    return {
+        "run": public(row),
+        "word": _word(row, tests, front),
+        "counts_for_verdict": front.floor.settings.reports(row["remote"]),
+        "tests": fold_attempts(tests, subtests),
+        "done": len({(t["grp"], t["test"]) for t in tests}),
+        "cut_off": len(tests) == MOST_TESTS or len(subtests) == MOST_SUBTESTS,
+        "artifacts": [{"name": a["name"], "size": a["size"]} for a in artifacts],
+    }
+
+
+def public(row: Row) -> Row:
+    """A run without the names of its blobs, which are reached through it only."""
+    return {k: v for k, v in row.items() if k != "log_pack"} | {"has_logs": row["log_pack"] is not None}
+
+
+def _word(row: Row, tests: Sequence[Row], front: Front) -> str:
+    bad = any(t["final"]["result"] in ("fail", "error") for t in fold_attempts(tests, ()))
+    return word_of(row | {"plan": "", "tests": len(tests), "failed": bad}, front.now)
+
+
+def fold_attempts(tests: Iterable[Row], subtests: Iterable[Row]) -> list[Row]:
+    """One entry a test: its attempts in order, the `final` one, whether it flaked, its last subtests."""
+    below: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
+    for sub in subtests:
+        below[sub["grp"], sub["test"], sub["attempt"]].append(sub)
+    found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for test in tests:
+        found[test["grp"], test["test"]].append(test)
+    return [_test(name, sorted(tries, key=lambda t: int(t["attempt"])), below) for name, tries in found.items()]
+
+
+def _test(name: tuple[str, str], tries: list[Row], below: Mapping[tuple[str, str, int], list[Row]]) -> Row:
+    final = tries[-1]
+    failed = any(t["result"] in ("fail", "error") for t in tries[:-1])
+    subs = below.get((*name, final["attempt"]), [])
+    bad = sum(s["result"] in ("fail", "error") for s in subs)
+    return {
+        "group": name[0], "test": name[1], "attempts": tries, "final": final,
+        "flaky": failed and final["result"] == "pass" and not any(t["crashes"] for t in tries),
+        "crashes": sorted({c for t in tries for c in t["crashes"]}), "subtests": subs, "bad_subtests": bad,
+    }  # fmt: skip
+
+
+async def cases(front: Front, request: web.Request) -> Data:
+    """Cases by key; `next` is the `after` of the following page, None at the end."""
+    row = await load_run(front, request)
+    most = number(request.query, "limit", 500, 2000)
+    rows = await front.read.rows("run_cases", row["day"], row["id"], *_after(request.query), most + 1)
+    following = _key(rows[most - 1]) if len(rows) > most else None
+    return {"run": row["id"], "cases": rows[:most], "next": following}
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    return "\t".join((row["grp"], row["test"], row["subtest"], str(row["attempt"])))
+
+
+def _after(query: Mapping[str, str]) -> tuple[str, str, str, int]:
+    if not (text := query.get("after", "")):
+        return "", "", "", -1
+    parts = text.split("\t")
+    if len(parts) != 4 or not parts[3].isdigit() or len(parts[3]) > 4 or "\0" in text:
+        raise Refused("after: as given by `next` of the page before")
+    return parts[0], parts[1], parts[2], int(parts[3])

@@ -1,0 +1,145 @@
+"""The status page: what is going on, what is broken, what is paused and why.
+
+Refuses to know addresses of machines: executors' hosts come by label, and what their drivers say of them is cleaned
+of anything that looks like an address.
+"""
+
+import asyncio
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from services.report.web.front import Data, Front
+from services.report.web.store import Row
+from shared.db.outbox import SQL as FLOOR
+from shared.settings import Settings
+
+NEWEST = 3
+"""Branches shown of each stream; the rest is one link away."""
+ALIVE = timedelta(seconds=20)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ADDRESS = re.compile(
+    r"[\w.-]+@[\w.:-]+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[?(?<![\w:])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}\]?"
+)
+
+
+def hide_addresses(text: str) -> str:
+    """`text` without what looks like the address of a machine: user@host, IPv4, IPv6."""
+    return _ADDRESS.sub("…", text)
+
+
+def next_slot(now: datetime, every: timedelta) -> datetime:
+    """The next of the slots, which are multiples of `every` since 1970 in UTC."""
+    return now - (now - _EPOCH) % every + every
+
+
+async def status(front: Front, request: web.Request) -> Data:
+    """Everything of the front page."""
+    settings, read, now = front.floor.settings, front.read, front.now
+    streams = await _streams(front, now)
+    healths = await read.floor(FLOOR, "healths")
+    return {
+        "now": now.replace(microsecond=0, second=0),
+        "pauses": await read.floor(FLOOR, "pauses"),
+        "disk": await asyncio.to_thread(disk, settings.data, settings.disk.free),
+        "streams": streams,
+        "runs": [_open_run(row, now) for row in await read.rows("open_runs", 100)],
+        "conflicts": await read.rows("conflicts"),
+        "health": [_health(row) for row in healths],
+        "sources": await read.rows("sources"),
+        "trees": await read.rows("trees"),
+        "hosts": [row | {"reason": hide_addresses(row["reason"])} for row in await read.rows("hosts")],
+        "queues": await read.floor(FLOOR, "queue_lag"),
+        "work": await read.floor(FLOOR, "work_summary"),
+        "processes": [_process(row, now) for row in await read.floor(FLOOR, "processes")],
+        "remotes": [{"name": remote.name, "report": remote.report} for remote in settings.remotes],
+        "posting": {name: project.post for name, project in settings.projects.items()},
+    }
+
+
+async def streams(front: Front, request: web.Request) -> Data:
+    """The streams alone."""
+    return {"streams": await _streams(front, front.now)}
+
+
+async def _streams(front: Front, now: datetime) -> list[Row]:
+    wanted = _configured(front.floor.settings)
+    names = [(p, s) for p, s, _ in wanted]
+    rows = await front.read.rows("stream_branches", [p for p, _ in names], [s for _, s in names], NEWEST)
+    runs = await runs_of_cuts(front, [row["id"] for row in rows], now)
+    branches: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        branches[row["project"], row["stream"]].append(row | {"runs": runs[row["id"]]})
+    return [
+        {
+            "project": project, "name": name, "next": next_slot(now, every), "every": every,
+            "branches": branches[project, name],
+        }
+        for project, name, every in wanted
+    ]  # fmt: skip
+
+
+def _configured(settings: Settings) -> list[tuple[str, str, timedelta]]:
+    return [(p, s, stream.every) for p, project in settings.projects.items() for s, stream in project.streams.items()]
+
+
+async def runs_of_cuts(front: Front, cuts: Sequence[int], now: datetime) -> Mapping[int, list[Row]]:
+    """By cut, what each executor made of it. `word` is the state in one word; `counts` says whether it counts."""
+    found: dict[int, list[Row]] = defaultdict(list)
+    for row in await front.read.rows("cut_runs", list(cuts)):
+        more = {"word": word_of(row, now), "counts": front.floor.settings.reports(row["remote"])}
+        found[row["cut_id"]].append(row | more)
+    return found
+
+
+def word_of(run: Mapping[str, Any], now: datetime) -> str:
+    """What became of a run: planned, skipped, running, late, abandoned, infra, fail, pass, no tests."""
+    if run["id"] is None:
+        late = run["plan"] == "planned" and run["deadline"] is not None and run["deadline"] < now
+        return "late" if late else str(run["plan"])
+    if run["state"] == "open":
+        end = run["expected_end"]
+        return "late" if end is not None and end < now else "running"
+    if run["state"] == "abandoned" or run["cause"] == "infra":
+        return "infra" if run["cause"] == "infra" else "abandoned"
+    if run["tests"] is None:
+        return "done"
+    if run["failed"]:
+        return "fail"
+    return "pass" if run["tests"] else "infra"
+
+
+def _open_run(row: Row, now: datetime) -> Row:
+    end = row["expected_end"]
+    return row | {
+        "late": end is not None and end < now,
+        "share": min(100, 100 * row["done"] // row["planned"]) if row["planned"] else None,
+    }
+
+
+def _health(row: Row) -> Row:
+    if row["room"] != "executor":
+        return row
+    return row | {"text": hide_addresses(row["text"]), "name": hide_addresses(row["name"])}
+
+
+def _process(row: Row, now: datetime) -> Row:
+    """A process by its rooms; where it runs is nobody's business."""
+    keep = {k: row[k] for k in ("rooms", "started", "resident")}
+    return keep | {"alive": now - row["beat"] < ALIVE}
+
+
+def disk(folder: Path, mark: int) -> Row:
+    """Free space under `folder` in bytes, and whether it is below the mark at which no new run starts."""
+    there: Iterable[Path] = (folder, *folder.parents)
+    usage = shutil.disk_usage(next(path for path in there if path.exists()))
+    low = usage.free < mark
+    # In steps of 100 MB, as a page that differs by every log line is never "not modified".
+    return {"free": usage.free if low else usage.free // 10**8 * 10**8, "mark": mark, "low": low}

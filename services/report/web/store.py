@@ -1,0 +1,34 @@
+"""Reading for the pages: rows by the name of their statement, as plain mappings that both twins are made of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.db.pool import Pool
+from shared.db.statements import load
+
+SQL = load("services.report.web")
+TIMEOUT = 10
+"""Seconds that one statement of a page may take."""
+
+Row = dict[str, Any]
+
+
+class Reading:
+    """Statements of this package on report's pool; nothing here writes."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def rows(self, name: str, *args: object) -> list[Row]:
+        return [dict(row) for row in await self._pool.fetch(SQL[name], *args, timeout=TIMEOUT)]
+
+    async def one(self, name: str, *args: object) -> Row | None:
+        row = await self._pool.fetchrow(SQL[name], *args, timeout=TIMEOUT)
+        return None if row is None else dict(row)
+
+    async def value(self, name: str, *args: object) -> Any:
+        return await self._pool.fetchval(SQL[name], *args, timeout=TIMEOUT)
+
+    async def floor(self, statements: Mapping[str, Any], name: str) -> list[Row]:
+        """A statement of the floor's own, which takes no parameters."""
+        return [dict(row) for row in await self._pool.fetch(statements[name], timeout=TIMEOUT)]

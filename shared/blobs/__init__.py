@@ -1,0 +1,1 @@
+"""Documents and logs by the sha256 of their bytes."""

@@ -1,0 +1,19 @@
+"""What a store of blobs does. A blob is reached through the run or series that names it, never listed."""
+
+from typing import Protocol
+
+
+class Blobs(Protocol):
+    """Content-addressed bytes; putting the same bytes twice is harmless."""
+
+    async def put(self, data: bytes) -> str:
+        """Store `data`; returns its sha256 in hex."""
+        ...
+
+    async def get(self, sha256: str) -> bytes:
+        """The bytes. Raises Missing, or InfraError if what is stored does not match its name."""
+        ...
+
+    async def has(self, sha256: str) -> bool: ...
+
+    async def delete(self, sha256: str) -> None: ...

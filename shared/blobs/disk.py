@@ -1,0 +1,66 @@
+"""Blobs as files under the data folder, zlib-compressed, written beside and renamed: never half there."""
+
+import asyncio
+import hashlib
+import os
+import tempfile
+import zlib
+from pathlib import Path
+
+from shared.errors import InfraError, Missing
+
+_MAGIC = b"netci-z1"
+
+
+class DiskBlobs:
+    """Two hex digits a folder. Safe to share between processes and machines that share the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, sha256: str) -> Path:
+        if len(sha256) != 64 or not all(c in "0123456789abcdef" for c in sha256):
+            raise Missing(f"no blob {sha256[:80]!r}")
+        return self._folder / sha256[:2] / sha256
+
+    async def put(self, data: bytes) -> str:
+        return await asyncio.to_thread(self._put, data)
+
+    def _put(self, data: bytes) -> str:
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = self.path(sha256)
+        if path.exists():
+            return sha256
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
+            file.write(_MAGIC + zlib.compress(data, 6))
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(file.name, 0o640)
+        os.replace(file.name, path)
+        return sha256
+
+    async def get(self, sha256: str) -> bytes:
+        return await asyncio.to_thread(self._get, sha256)
+
+    def _get(self, sha256: str) -> bytes:
+        try:
+            packed = self.path(sha256).read_bytes()
+        except FileNotFoundError:
+            raise Missing(f"no blob {sha256}") from None
+        try:
+            data = zlib.decompress(packed.removeprefix(_MAGIC))
+        except zlib.error as exc:
+            raise InfraError(f"blob {sha256} is damaged: {exc}") from exc
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise InfraError(f"blob {sha256} does not hold what it is named for")
+        return data
+
+    async def has(self, sha256: str) -> bool:
+        return await asyncio.to_thread(self.path(sha256).exists)
+
+    async def delete(self, sha256: str) -> None:
+        await asyncio.to_thread(self.path(sha256).unlink, True)
+
+    def stored_size(self, sha256: str) -> int:
+        return self.path(sha256).stat().st_size

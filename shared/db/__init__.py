@@ -1,0 +1,1 @@
+"""PostgreSQL, the truth: pools by room, statements by name, migrations, outbox, inbox, work and leases."""

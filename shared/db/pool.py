@@ -1,0 +1,89 @@
+"""Connections to the database, each with the rights of one room.
+
+A pool's sessions run as the role ``netci_<room>``: the login may be that role itself (rooms as separate
+processes with separate passwords) or one that is a member of it (`netci up`, the operator).
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+
+from shared.errors import Transient
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+Record = asyncpg.Record
+
+AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    OSError,
+    TimeoutError,
+)
+"""What is raised while the database is away. Nobody's handler is to blame for these."""
+
+
+async def prepare_connection(conn: Any) -> None:
+    """Make jsonb come and go as Python values."""
+    for kind in ("json", "jsonb"):
+        await conn.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+def _settings(room: str) -> dict[str, str]:
+    mine = {"application_name": f"netci {room}".strip(), "jit": "off"}
+    return mine | {"role": f"netci_{room}"} if room else mine
+
+
+async def connect(dsn: str, room: str = "", timeout: float = 10) -> "asyncpg.Connection[asyncpg.Record]":
+    """One connection outside any pool, with the rights of `room` (the login's own if empty)."""
+    try:
+        conn = await asyncpg.connect(dsn, timeout=timeout, server_settings=_settings(room))
+    except AWAY as exc:
+        raise Transient(f"the database does not answer: {exc}") from exc
+    await prepare_connection(conn)
+    return conn
+
+
+@asynccontextmanager
+async def open_pool(dsn: str, room: str = "", size: int = 8, command_timeout: float = 60) -> AsyncIterator["Pool"]:
+    """A pool with the rights of `room`. `command_timeout` in seconds bounds every statement.
+
+    Leaving the context closes it within 5 s, connections that are stuck included.
+    """
+    pool = await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        command_timeout=command_timeout,
+        server_settings=_settings(room),
+        init=prepare_connection,
+        max_inactive_connection_lifetime=120,
+        timeout=10,
+    )
+    try:
+        yield pool
+    finally:
+        await _close(pool)
+
+
+async def _close(pool: "Pool") -> None:
+    import asyncio
+
+    try:
+        async with asyncio.timeout(5):
+            await pool.close()
+    except (TimeoutError, *AWAY):
+        pool.terminate()

@@ -1,0 +1,41 @@
+"""What happens to trees and test branches."""
+
+from typing import ClassVar
+
+from pydantic import AwareDatetime
+
+from shared.events.base import Event
+from shared.model.results import Purpose
+
+
+class TreeMoved(Event):
+    """A fetched head changed."""
+
+    kind: ClassVar[str] = "tree.moved"
+
+    tree: str
+    head: str
+    before: str = ""
+
+    def subject(self) -> str:
+        return f"tree/{self.tree}"
+
+
+class BranchCut(Event):
+    """A test branch is at the remote: `commit`, under the name `branch`, in the repository `public_url`."""
+
+    kind: ClassVar[str] = "branch.cut"
+
+    cut: int
+    stream: str
+    branch: str
+    commit: str
+    base: str
+    purpose: Purpose
+    slot: AwareDatetime
+    public_url: str
+    taken: int
+    left_out: int
+
+    def subject(self) -> str:
+        return f"branch/{self.branch}"

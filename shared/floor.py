@@ -1,0 +1,70 @@
+"""What a room is handed: everything common, in one frozen value. No container, no globals."""
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from shared.blobs.base import Blobs
+from shared.blobs.disk import DiskBlobs
+from shared.bus.base import Bus
+from shared.bus.postgres import PostgresBus
+from shared.clock import Clock, wall
+from shared.db.bells import Bells
+from shared.db.embedded import Embedded
+from shared.db.pool import Pool, open_pool
+from shared.settings import Settings
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The common floor under one room. `pool` has that room's rights; `holder` names this process in leases."""
+
+    settings: Settings
+    room: str
+    dsn: str
+    pool: Pool
+    bus: Bus
+    bells: Bells
+    blobs: Blobs
+    clock: Clock
+    holder: str
+
+
+def dsn_of(settings: Settings) -> str:
+    """The database's address: of the configuration, of its environment variable, else the embedded one's."""
+    if settings.database.url_env:
+        return os.environ.get(settings.database.url_env) or settings.database.url
+    return settings.database.url or Embedded(settings.data).dsn
+
+
+def bus_url(settings: Settings) -> str:
+    if settings.bus.url_env:
+        return os.environ.get(settings.bus.url_env) or settings.bus.url
+    return settings.bus.url
+
+
+def holder() -> str:
+    """This process among all: host, pid and a little chance, as pids come again."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+
+
+@asynccontextmanager
+async def laid(settings: Settings, room: str, bells: Bells, name: str, clock: Clock = wall) -> AsyncIterator[Floor]:
+    """The floor for `room`, closed at the end. `bells` are the process's, rung by its listener."""
+    dsn = dsn_of(settings)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_pool(dsn, room, settings.database.pool))
+        bus = make_bus(settings, pool, bells, dsn, room)
+        blobs = DiskBlobs(settings.data / "blobs")
+        yield Floor(settings, room, dsn, pool, bus, bells, blobs, clock, name)
+
+
+def make_bus(settings: Settings, pool: Pool, bells: Bells, dsn: str, room: str) -> Bus:
+    """RabbitMQ if the configuration names one, else PostgreSQL itself."""
+    if url := bus_url(settings):
+        from shared.bus.rabbit import RabbitBus
+
+        return RabbitBus(url, settings.bus.exchange, pool, bells, dsn, room)
+    return PostgresBus(pool, bells)

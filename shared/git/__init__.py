@@ -1,0 +1,1 @@
+"""Git without a work tree: stores, series, merges, refs, pull requests. Nothing outside a store is written."""

@@ -1,0 +1,11 @@
+"""How outside things fare: one row each, shown on the status page and in metrics."""
+
+from shared.db.outbox import SQL
+from shared.floor import Floor
+from shared.metrics import HEALTH
+
+
+async def report_health(floor: Floor, name: str, ok: bool, text: str = "", project: str = "") -> None:
+    """Record that `name` answers, or what is wrong with it. Changes of state keep the time they happened."""
+    HEALTH.labels(floor.room, name).set(1 if ok else 0)
+    await floor.pool.execute(SQL["health"], floor.room, name, project, ok, text)

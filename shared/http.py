@@ -1,0 +1,121 @@
+"""HTTP to the outside. The only module that knows the client library, so that changing it is one import.
+
+Every request has a timeout and a bound on what it reads; what went wrong becomes `Transient` (try again),
+`Refused` (final) or `Missing`. No request is repeated here: the caller knows whether that is safe.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from shared.errors import Transient
+from shared.metrics import OUTSIDE, OUTSIDE_SECONDS
+
+BODY_LIMIT = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: status, headers with lower-case names, body. `kind` is the media type alone."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def kind(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+
+class Unsent(Transient):
+    """The request certainly did not reach the other side."""
+
+
+class Unsure(Transient):
+    """Whether the request took effect is not known: ask before repeating it."""
+
+
+class Http:
+    """A client for one outside service. `name` labels its metrics; `timeout` in seconds bounds a whole request."""
+
+    def __init__(
+        self,
+        name: str,
+        base: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 60,
+        connections: int = 8,
+    ) -> None:
+        self.name = name
+        self._timeout = timeout
+        self._client = httpx.AsyncClient(
+            base_url=base,
+            headers=dict(headers or {}),
+            timeout=httpx.Timeout(timeout, connect=min(10, timeout)),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Any = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit: int = BODY_LIMIT,
+    ) -> Answer:
+        """One request, redirects not followed. Raises Unsent, Unsure or Transient (a GET that failed)."""
+        start = time.monotonic()
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._send(method, url, params, json, form, headers, limit)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
+            OUTSIDE.labels(self.name, "unsent").inc()
+            raise Unsent(f"{self.name} cannot be reached: {exc or type(exc).__name__}") from exc
+        except (httpx.HTTPError, TimeoutError) as exc:
+            OUTSIDE.labels(self.name, "broken").inc()
+            raise Unsure(f"{self.name} broke off: {exc or type(exc).__name__}") from exc
+        finally:
+            OUTSIDE_SECONDS.labels(self.name).observe(time.monotonic() - start)
+        OUTSIDE.labels(self.name, str(answer.status)).inc()
+        return answer
+
+    async def _send(self, method: str, url: str, params: Any, json: Any, form: Any, headers: Any, limit: int) -> Answer:
+        async with self._client.stream(
+            method, url, params=params, json=json, data=form, headers=dict(headers or {})
+        ) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > limit:
+                    raise Transient(f"{self.name}: the answer to {url} is over {limit} bytes")
+            return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+
+
+@asynccontextmanager
+async def client(name: str, base: str = "", **options: Any) -> AsyncIterator[Http]:
+    """An `Http` that is closed at the end."""
+    async with Http(name, base, **options) as http:
+        yield http

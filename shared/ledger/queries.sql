@@ -1,0 +1,112 @@
+-- The ledger's statements.
+
+-- open_run --
+-- project text, stream text, branch text, cut_id bigint, series_id bigint, remote text, executor text,
+-- attempt integer, lease_number bigint, expected_end timestamptz, planned integer, kernel_commit text,
+-- suite_commit text, config_digest text, toolchain text, image text, device jsonb
+insert into ledger.runs (day, project, stream, branch, cut_id, series_id, remote, executor, attempt, lease_number,
+                         expected_end, planned, kernel_commit, suite_commit, config_digest, toolchain, image, device)
+values ((now() at time zone 'utc')::date, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+on conflict (coalesce(cut_id, 0), coalesce(series_id, 0), remote, executor, attempt) do nothing
+returning id, day
+
+-- take_over_run --
+-- cut_id bigint, series_id bigint, remote text, executor text, attempt integer, lease_number bigint,
+-- expected_end timestamptz
+-- The same run, by whoever holds the newest lease; an older number changes nothing.
+update ledger.runs set lease_number = $6, expected_end = coalesce($7, expected_end)
+where coalesce(cut_id, 0) = coalesce($1::bigint, 0) and coalesce(series_id, 0) = coalesce($2::bigint, 0)
+  and remote = $3 and executor = $4 and attempt = $5 and lease_number <= $6
+returning id, day, state
+
+-- ensure_day --
+-- day date
+select ledger.ensure_day($1)
+
+-- lock_run --
+-- id bigint, lease_number bigint
+select id, day, project, stream, branch, cut_id, series_id, remote, executor, planned, progressed
+from ledger.runs where id = $1 and lease_number = $2 and state = 'open' for update
+
+-- run_state --
+-- id bigint
+select state, lease_number from ledger.runs where id = $1
+
+-- name_ids --
+-- names text[]
+select id, name from ledger.names where name = any($1::text[])
+
+-- add_names --
+-- names text[]
+insert into ledger.names (name) select distinct unnest($1::text[]) on conflict (name) do nothing
+
+-- add_cases --
+-- day date, run_id bigint, grp integer[], test integer[], subtest integer[], attempt smallint[], result text[],
+-- cause text[], seconds real[], detail text[], log text[], crashes text[]
+-- Crash titles of a case are joined by newlines, as arrays of arrays must be rectangular.
+insert into ledger.cases (day, run_id, grp, test, subtest, attempt, result, cause, seconds, detail, log, crashes)
+select $1, $2, g, t, s, a, r, c, sec, d, l, case when x = '' then '{}' else string_to_array(x, E'\n') end
+from unnest($3::integer[], $4::integer[], $5::integer[], $6::smallint[], $7::text[], $8::text[], $9::real[],
+            $10::text[], $11::text[], $12::text[]) as u(g, t, s, a, r, c, sec, d, l, x)
+on conflict (day, run_id, grp, test, subtest, attempt) do nothing
+
+-- progressed --
+-- id bigint
+update ledger.runs set progressed = now() where id = $1 and (progressed is null or progressed < now() - interval '1 second')
+returning id
+
+-- tests_done --
+-- run_id bigint
+select count(distinct (grp, test))::integer from ledger.cases
+where run_id = $1 and subtest = (select id from ledger.names where name = '')
+
+-- plan_run --
+-- id bigint, lease_number bigint, planned integer, expected_end timestamptz
+update ledger.runs set planned = $3, expected_end = coalesce($4, expected_end)
+where id = $1 and lease_number = $2 and state = 'open' returning id
+
+-- final_counts --
+-- run_id bigint
+-- Of each test's last attempt, tests only; `flaky` are those that passed after a failure without a crash.
+with tests as (
+    select c.grp, c.test, c.attempt, c.result, c.crashes,
+           row_number() over (partition by c.grp, c.test order by c.attempt desc) as latest,
+           bool_or(c.result in ('fail', 'error')) over (partition by c.grp, c.test) as failed_once,
+           bool_or(c.crashes <> '{}') over (partition by c.grp, c.test) as crashed
+    from ledger.cases c
+    where c.run_id = $1 and c.subtest = (select id from ledger.names where name = '')
+)
+select result, count(*)::integer as n,
+       count(*) filter (where failed_once and result = 'pass' and not crashed)::integer as flaky
+from tests where latest = 1 group by result
+
+-- end_run --
+-- id bigint, lease_number bigint, state text, cause text, reason text, counts jsonb, log_pack text, suite_commit text,
+-- toolchain text
+update ledger.runs
+set state = $3, cause = nullif($4, ''), reason = left($5, 2000), counts = $6, log_pack = coalesce($7, log_pack),
+    ended = now(), suite_commit = coalesce(nullif($8, ''), suite_commit), toolchain = coalesce(nullif($9, ''), toolchain)
+where id = $1 and lease_number = $2 and state = 'open'
+returning project, stream, branch, cut_id, series_id, remote, executor
+
+-- add_artifact --
+-- run_id bigint, name text, sha256 text, size bigint
+insert into ledger.artifacts (run_id, name, sha256, size) values ($1, $2, $3, $4)
+on conflict (run_id, name) do update set sha256 = excluded.sha256, size = excluded.size
+
+-- artifacts --
+-- run_id bigint, prefix text
+select name, sha256, size from ledger.artifacts where run_id = $1 and starts_with(name, $2) order by created, name
+
+-- drop_artifacts --
+-- run_id bigint, prefix text
+delete from ledger.artifacts where run_id = $1 and starts_with(name, $2)
+
+-- finished_tests --
+-- run_id bigint
+select g.name as grp, t.name as test, c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.crashes
+from ledger.cases c
+join ledger.names g on g.id = c.grp
+join ledger.names t on t.id = c.test
+where c.run_id = $1 and c.subtest = (select id from ledger.names where name = '')
+order by c.at

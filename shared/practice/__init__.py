@@ -1,0 +1,1 @@
+"""A world to practise on: Patchwork, a git tree, SSH hosts, all on loopback. Imported by no room."""

@@ -1,0 +1,135 @@
+"""Supervision within a process: rooms start in order, restart with a growing wait when they break, stop on SIGTERM.
+
+A room is a coroutine that never returns. When it raises, only it is started again; the others go on. On SIGTERM or
+SIGINT all are cancelled and given ten seconds to let go of what they hold; what they cannot let go, leases do.
+"""
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Never, Protocol
+
+import structlog
+
+from shared.db.bells import Bells
+from shared.db.outbox import SQL
+from shared.db.pool import AWAY
+from shared.db.sequencer import sequence
+from shared.errors import Refused
+from shared.floor import Floor, dsn_of, holder, laid
+from shared.race import race
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Room(Protocol):
+    """A room's composition root."""
+
+    name: str
+
+    async def run(self, ready: Callable[[], None]) -> Never:
+        """Do the room's work; call `ready` once it takes part."""
+        ...
+
+
+MakeRoom = Callable[[Floor], Room]
+
+
+class Readiness:
+    """Which rooms of this process take part right now; behind /readyz."""
+
+    def __init__(self, rooms: Sequence[str]) -> None:
+        self._ready = dict.fromkeys(rooms, False)
+
+    def set(self, room: str, ready: bool) -> None:
+        self._ready[room] = ready
+
+    @property
+    def missing(self) -> list[str]:
+        return sorted(room for room, ready in self._ready.items() if not ready)
+
+
+async def run_rooms(settings: Settings, makers: dict[str, MakeRoom], readiness: Readiness, stop: asyncio.Event) -> None:
+    """Run rooms until `stop` is set. Faults of the configuration (Refused) end the process; others restart."""
+    name, bells = holder(), Bells()
+    dsn = dsn_of(settings)
+    first = next(iter(makers))
+    tasks = [
+        bells.listen(dsn, first),
+        sequence(dsn, first, bells),
+        *(_keep_running(settings, room, make, bells, name, readiness) for room, make in makers.items()),
+        _beat(settings, list(makers), bells, name, first),
+    ]
+    await _until(stop, tasks)
+
+
+async def _until(stop: asyncio.Event, tasks: Sequence[Coroutine[Any, Any, Never]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(task) for task in tasks]
+        await stop.wait()
+        log.info("stopping")
+        for task in running:
+            task.cancel()
+
+
+async def _keep_running(
+    settings: Settings, room: str, make: MakeRoom, bells: Bells, name: str, readiness: Readiness
+) -> Never:
+    wait = 0.5
+    while True:
+        try:
+            async with laid(settings, room, bells, name) as floor:
+                await make(floor).run(lambda: readiness.set(room, True))
+        except Refused:
+            raise
+        except AWAY as exc:
+            log.warning("room: the database is away", room=room, error=str(exc))
+        except Exception:
+            log.exception("room: broke", room=room, wait=wait)
+        readiness.set(room, False)
+        await asyncio.sleep(wait)
+        wait = min(30.0, wait * 2)
+
+
+async def _beat(settings: Settings, rooms: list[str], bells: Bells, name: str, room: str) -> Never:
+    """Say every five seconds that this process lives, and relay the log to the broker if there is one."""
+    while True:
+        try:
+            async with laid(settings, room, bells, name) as floor:
+                await race(floor.bus.relay(), _beat_on(floor, rooms, name))
+        except AWAY as exc:
+            log.warning("beat: the database is away", error=str(exc))
+        await asyncio.sleep(1)
+
+
+async def _beat_on(floor: Floor, rooms: list[str], name: str) -> Never:
+    host = socket.gethostname()
+    try:
+        while True:
+            await floor.pool.execute(SQL["beat_process"], name, rooms, host, os.getpid(), resident())
+            await asyncio.sleep(5)
+    finally:
+        try:
+            await asyncio.shield(floor.pool.execute(SQL["forget_processes"], name, timeout=2))
+        except (asyncio.CancelledError, *AWAY):
+            pass
+
+
+def resident() -> int:
+    """Resident memory of this process in bytes."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set `stop` at SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, stop.set)

@@ -1,0 +1,299 @@
+"""The configuration: one TOML file, validated whole at start, every fault named by the path of its key.
+
+Secrets are never inline: a key ending in `_env` names an environment variable, one ending in `_file` a file that
+only its owner may read. Each room asks for its own secrets when it needs them, so a room that was not given a
+secret starts without it.
+"""
+
+import os
+import re
+import tomllib
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from shared.errors import Refused
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(?P<n>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d|w)")
+
+
+def parse_duration(value: object) -> object:
+    """``"90s"``, ``"3h"``, ``"1h30m"`` as a timedelta; anything else is left to pydantic, which says what is wrong."""
+    if not isinstance(value, str):
+        return value
+    parts = list(_DURATION.finditer(value))
+    if not parts or "".join(p.group() for p in parts) != value:
+        raise ValueError('a duration like "30s", "3h", "1h30m" or "5d"')
+    return timedelta(seconds=sum(float(p["n"]) * _UNITS[p["unit"]] for p in parts))
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Context = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
+Listen = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}$")]
+
+
+class Table(BaseModel):
+    """A table of the file. Unknown keys are faults, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Database(Table):
+    url: str = ""
+    url_env: str = ""
+    pool: int = Field(default=8, ge=2, le=100)
+
+
+class BusTable(Table):
+    url: str = ""
+    url_env: str = ""
+    exchange: str = "netci"
+
+
+class Web(Table):
+    listen: Listen = "127.0.0.1:8080"
+    public_url: str = ""
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+
+
+class IngestTable(Table):
+    listen: Listen = "127.0.0.1:8081"
+
+
+class Keep(Table):
+    """How long each class of thing is kept."""
+
+    events: Duration = timedelta(days=30)
+    cases: Duration = timedelta(days=730)
+    logs_pass: Duration = timedelta(days=14)
+    logs_fail: Duration = timedelta(days=180)
+    branches: Duration = timedelta(days=5)
+    series_refs: Duration = timedelta(days=60)
+    inbox: Duration = timedelta(days=7)
+
+
+class Disk(Table):
+    free: int = Field(default=2 << 30, ge=0, description="bytes; below it no new run starts")
+
+
+class Patchwork(Table):
+    url: str
+    project: Name
+    token_env: str = ""
+    token_file: Path | None = None
+    poll: Duration = timedelta(seconds=60)
+    overlap: Duration = timedelta(minutes=10)
+    reconcile: Duration = timedelta(minutes=10)
+    sync_queue: Duration = timedelta(hours=1)
+    incomplete_after: Duration = timedelta(hours=1)
+    look_back: Duration = timedelta(hours=2)
+    timeout: Duration = timedelta(seconds=60)
+    ignore_delegates: tuple[str, ...] = ()
+    open_states: tuple[str, ...] = ("new", "under-review")
+    pull_from: tuple[str, ...] = ()
+    user_agent: str = ""
+    covers: bool = True
+
+
+class Triage(Table):
+    """Which series are ours, and which tree they are for. A preset gives what is not set here."""
+
+    preset: Literal["", "netdev"] = ""
+    ours: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    not_: tuple[str, ...] = Field(default=(), alias="not")
+    ignore_subjects: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, data: Any) -> Any:
+        if isinstance(data, dict) and (name := data.get("preset")) and isinstance(name, str):
+            return preset(name) | data
+        return data
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The triage rules that ship with us under `name`; {} if there are none."""
+    file = resources.files("shared").joinpath("presets", f"{name}.toml")
+    return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
+
+
+class Tree(Table):
+    git: str
+    branch: str = "main"
+    tags: tuple[str, ...] = ()
+    kind: Literal["next", "fixes"] = "next"
+    fetch: Duration = timedelta(minutes=5)
+    three_way: bool = True
+
+
+class Stream(Table):
+    tree: Name
+    merge: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    every: Duration = timedelta(hours=3)
+    push: str
+    push_key_file: Path | None = None
+    public: str = ""
+    gate: tuple[Context, ...] = ("apply",)
+    context: Context = "contest"
+    patches: tuple[Path, ...] = Field(default=(), description="local patches put on every branch")
+    grace: Duration = timedelta(minutes=30)
+    expect: Duration = Field(default=timedelta(hours=3), description="after the cut; a remote silent past it is late")
+    skips: Literal["warning", "ignore"] = "warning"
+
+
+class Project(Table):
+    post: Literal["off", "shadow", "on"] = "shadow"
+    patchwork: Patchwork | None = None
+    triage: Triage = Triage()
+    trees: dict[Name, Tree]
+    streams: dict[Name, Stream] = {}
+    series_push: str = Field(default="", description="where applied series are pushed; default: a stream's push")
+    series_public: str = ""
+    committer_name: str = "netci"
+    committer_email: str = "netci@localhost"
+
+    @model_validator(mode="after")
+    def _refer_to_what_is_there(self) -> Self:
+        contexts: dict[str, str] = {}
+        for name, stream in self.streams.items():
+            for key, trees in (("tree", (stream.tree,)), ("merge", stream.merge), ("takes", stream.takes)):
+                if unknown := [t for t in trees if t not in self.trees]:
+                    raise ValueError(f"streams.{name}.{key}: no tree {', '.join(unknown)} in this project")
+            if stream.context in contexts:
+                raise ValueError(f"streams.{name}.context: {stream.context!r} is that of {contexts[stream.context]}")
+            if stream.context in OWN_CONTEXTS:
+                raise ValueError(f"streams.{name}.context: {stream.context!r} is used for the series itself")
+            contexts[stream.context] = name
+        known = OWN_CONTEXTS | contexts.keys()
+        for name, stream in self.streams.items():
+            if unknown := [c for c in stream.gate if c not in known]:
+                raise ValueError(f"streams.{name}.gate: nothing produces {', '.join(unknown)}")
+        return self
+
+    def takes(self, stream: Stream) -> tuple[str, ...]:
+        """The trees whose series join `stream`."""
+        return stream.takes or (stream.tree, *stream.merge)
+
+
+OWN_CONTEXTS = frozenset({"apply", "tree_selection"})
+
+
+class Remote(Table):
+    name: Name
+    report: bool = False
+
+
+class ExecutorTable(Table):
+    """An executor. `suite` and `driver` are validated by the rack that their `kind` names, also at start."""
+
+    remote: Name
+    name: Name
+    streams: tuple[str, ...]
+    suite: dict[str, Any]
+    driver: dict[str, Any]
+    retries: int = Field(default=1, ge=0, le=5)
+    deadline: Duration = timedelta(minutes=170)
+    hold: Duration = Field(
+        default=timedelta(seconds=15), description="lease of a run: how soon a dead one is taken over"
+    )
+
+
+class Settings(Table):
+    data: Path = Path("/var/lib/netci")
+    database: Database = Database()
+    bus: BusTable = BusTable()
+    web: Web = Web()
+    ingest: IngestTable = IngestTable()
+    keep: Keep = Keep()
+    disk: Disk = Disk()
+    projects: dict[Name, Project]
+    remotes: tuple[Remote, ...] = ()
+    executors: tuple[ExecutorTable, ...] = ()
+
+    @model_validator(mode="after")
+    def _refer_to_what_is_there(self) -> Self:
+        remotes = [r.name for r in self.remotes]
+        if len(set(remotes)) < len(remotes):
+            raise ValueError("remotes: a name stands twice")
+        streams = {name for project in self.projects.values() for name in project.streams}
+        seen: set[tuple[str, str]] = set()
+        for i, executor in enumerate(self.executors):
+            if executor.remote not in remotes:
+                raise ValueError(f"executors.{i}.remote: no remote {executor.remote!r}")
+            if unknown := [s for s in executor.streams if s not in streams]:
+                raise ValueError(f"executors.{i}.streams: no stream {', '.join(unknown)}")
+            if (executor.remote, executor.name) in seen:
+                raise ValueError(f"executors.{i}.name: {executor.remote}/{executor.name} stands twice")
+            seen.add((executor.remote, executor.name))
+        return self
+
+    @property
+    def public_url(self) -> str:
+        return (self.web.public_url or f"http://{self.web.listen}").rstrip("/")
+
+    def project_of(self, stream: str) -> tuple[str, Project, Stream]:
+        """The project that has `stream`. Raises Refused if none has, or more than one."""
+        found = [(n, p, p.streams[stream]) for n, p in self.projects.items() if stream in p.streams]
+        if len(found) != 1:
+            known = ", ".join(sorted(s for p in self.projects.values() for s in p.streams)) or "none"
+            raise Refused(f"no stream {stream!r} (there is: {known})")
+        return found[0]
+
+    def executors_of(self, stream: str) -> list[ExecutorTable]:
+        return [e for e in self.executors if stream in e.streams]
+
+    def reports(self, remote: str) -> bool:
+        """Whether results of `remote` count for verdicts."""
+        return any(r.name == remote and r.report for r in self.remotes)
+
+
+def parse(text: str, source: str = "netci.toml") -> Settings:
+    """Settings from TOML text. Raises Refused, listing each fault with the path of its key."""
+    try:
+        return Settings.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as exc:
+        raise Refused(f"{source}: {exc}") from None
+    except ValidationError as exc:
+        raise Refused("\n".join(_say(source, error) for error in exc.errors())) from None
+
+
+def _say(source: str, error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    words = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        words = "there is no such key"
+    return f"{source}: {where}: {words}" if where else f"{source}: {words}"
+
+
+def load(path: Path) -> Settings:
+    """Settings from a file."""
+    try:
+        return parse(path.read_text("utf-8"), str(path))
+    except OSError as exc:
+        raise Refused(f"{path}: {exc.strerror}; copy config/example.toml and edit it") from None
+
+
+def secret(*, env: str = "", file: Path | None = None, what: str) -> str:
+    """The secret that `env` or `file` holds, "" where neither is named.
+
+    Raises Refused if it is named and not there, or the file may be read by others than its owner.
+    """
+    if file is not None:
+        try:
+            if file.stat().st_mode & 0o077:
+                raise Refused(f"{what}: {file} can be read by others; chmod 600 it")
+            return file.read_text("utf-8").strip()
+        except OSError as exc:
+            raise Refused(f"{what}: {file}: {exc.strerror}") from None
+    if env:
+        if not (value := os.environ.get(env, "")):
+            raise Refused(f"{what}: the environment has no {env}")
+        return value
+    return ""

@@ -1,0 +1,103 @@
+"""Errors as answers: RFC 9457 problems for programs, a page for people. Knows nothing of what went wrong inside.
+
+An error says its status by `status_hint`; a ValidationError of pydantic becomes one problem with a JSON pointer per
+fault; the database being away is 503 with Retry-After; whatever else escapes is ours, logged, and told as 500
+without a word of its inside.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from shared.db.pool import AWAY
+from shared.errors import NetciError
+from shared.formats.clean import plain
+
+log = structlog.get_logger(__name__)
+
+ErrorPage = Callable[[int, str, str], str]
+"""(status, title, detail) to HTML."""
+
+ERROR_PAGE = web.AppKey("error_page", ErrorPage)
+
+PROGRAM_PATHS = ("/api/", "/hooks", "/query/", "/healthz", "/readyz", "/metrics")
+
+
+def problem(
+    status: int, detail: str = "", *, instance: str = "", errors: Sequence[dict[str, Any]] = (), **headers: str
+) -> web.Response:
+    """``application/problem+json``. `errors` are ``{"pointer", "detail"}``; `headers` by name, _ for -."""
+    body: dict[str, Any] = {"type": "about:blank", "title": title_of(status), "status": status}
+    body |= {k: v for k, v in (("detail", detail), ("instance", instance), ("errors", list(errors))) if v}
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return web.json_response(body, status=status, headers=names, content_type="application/problem+json")
+
+
+def title_of(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def pointers(exc: ValidationError) -> list[dict[str, Any]]:
+    """The faults of a body, each with its JSON pointer (RFC 6901)."""
+    return [{"pointer": _pointer(e["loc"]), "detail": e["msg"]} for e in exc.errors(include_url=False)][:50]
+
+
+def _pointer(path: Sequence[object]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def wants_page(request: web.Request) -> bool:
+    """Whether a person asked: neither a program's path nor a program's Accept."""
+    if request.path.startswith(PROGRAM_PATHS) or request.path.endswith(".json"):
+        return False
+    return "text/html" in request.headers.get("Accept", "text/html") or "Accept" not in request.headers
+
+
+def refuse(request: web.Request, status: int, detail: str, **headers: str) -> web.Response:
+    """The error as a page or a problem, whichever the asker can read."""
+    detail = plain(detail)[:2000]
+    if (page := request.app.get(ERROR_PAGE)) is None or not wants_page(request):
+        return problem(status, detail, instance=request.path, **headers)
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    text = page(status, title_of(status), detail)
+    return web.Response(text=text, status=status, headers=names, content_type="text/html")
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
+    """Turn whatever a handler raises into an answer. A stream already begun can only be closed."""
+    try:
+        return await handler(request)  # type: ignore[no-any-return]
+    except web.HTTPException as exc:
+        return exc if exc.status < 400 else _of_http(request, exc)
+    except ValidationError as exc:
+        return problem(400, "the body does not have the shape asked for", instance=request.path, errors=pointers(exc))
+    except json.JSONDecodeError as exc:
+        return refuse(request, 400, f"not JSON: {exc}")
+    except NetciError as exc:
+        return refuse(request, getattr(exc, "status_hint", 500), str(exc))
+    except ConnectionResetError:
+        raise
+    except AWAY as exc:
+        log.warning("request: a part we need is away", path=request.path, error=str(exc) or type(exc).__name__)
+        return refuse(request, 503, "something we need does not answer; try again soon", Retry_After="5")
+    except Exception:
+        log.exception("request: broke", path=request.path)
+        return refuse(request, 500, "the fault is ours and has been logged")
+
+
+def _of_http(request: web.Request, exc: web.HTTPException) -> web.Response:
+    keep = {k.replace("-", "_"): v for k, v in exc.headers.items() if k in ("Allow", "Retry-After")}
+    default = exc.text or ""
+    detail = "" if default.startswith(f"{exc.status}:") else default
+    if exc.status == 404 and not detail:
+        detail = f"there is nothing at {request.path}"
+    return refuse(request, exc.status, detail, **keep)

@@ -1,0 +1,1 @@
+"""Real parts for tests: servers started by hand on loopback, ended by pid."""
