@@ -14,7 +14,7 @@ from shared.clock import Clock, wall
 from shared.db.bells import Bells
 from shared.db.embedded import Embedded
 from shared.db.pool import Pool, open_pool
-from shared.settings import Settings
+from shared.settings import Settings, secret
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,18 @@ class Floor:
 
 
 def dsn_of(settings: Settings) -> str:
-    """The database's address: of the configuration, of its environment variable, else the embedded one's."""
+    """The database's address: from its file, the environment, the configuration, else the embedded one's."""
+    if settings.database.url_file:
+        return secret(file=settings.database.url_file, what="database.url_file")
     if settings.database.url_env:
         return os.environ.get(settings.database.url_env) or settings.database.url
     return settings.database.url or Embedded(settings.data).dsn
 
 
 def bus_url(settings: Settings) -> str:
+    """The broker's address, found as the database's is; "" where PostgreSQL itself is the bus."""
+    if settings.bus.url_file:
+        return secret(file=settings.bus.url_file, what="bus.url_file")
     if settings.bus.url_env:
         return os.environ.get(settings.bus.url_env) or settings.bus.url
     return settings.bus.url

@@ -46,12 +46,14 @@ class Table(BaseModel):
 class Database(Table):
     url: str = ""
     url_env: str = ""
+    url_file: Path | None = None
     pool: int = Field(default=8, ge=2, le=100)
 
 
 class BusTable(Table):
     url: str = ""
     url_env: str = ""
+    url_file: Path | None = None
     exchange: str = "netci"
 
 
@@ -139,6 +141,7 @@ class Stream(Table):
     every: Duration = timedelta(hours=3)
     push: str
     push_key_file: Path | None = None
+    push_known_hosts: Path | None = Field(default=None, description="default: the user's and the machine's own")
     public: str = ""
     gate: tuple[Context, ...] = ("apply",)
     context: Context = "contest"

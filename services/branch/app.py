@@ -22,7 +22,7 @@ from shared.floor import Floor
 log = structlog.get_logger(__name__)
 
 _RECONCILE = 120.0
-_HANDS = 2
+_HANDS = 3
 
 
 class BranchRoom:
@@ -43,8 +43,8 @@ class BranchRoom:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._floor.bus.consume(Queue("branch", HANDLERS)))
                 group.create_task(self._desk().run())
-                group.create_task(self._alone("trees", self._trees.run))
-                group.create_task(self._alone("retention", Retention(self._floor, self._repos).run))
+                group.create_task(self._alone("branch:trees", self._trees.run))
+                group.create_task(self._alone("branch:retention", Retention(self._floor, self._repos).run))
                 for cutter in self._cutters():
                     group.create_task(self._alone(f"cutter:{cutter.stream}", cutter.run))
                 group.create_task(self._reconcile())

@@ -17,7 +17,7 @@ import structlog
 
 from services.branch import store as table
 from services.branch.choice import Attempt, Choice, choices, settled_reason
-from services.branch.letters import letters, named_commits, pull_address
+from services.branch.letters import letters, named_commits, pull_address, shown, shown_all
 from services.branch.repos import Repos, committer, series_target
 from services.branch.store import SQL, Series, Settled
 from services.branch.trees import Trees
@@ -85,7 +85,7 @@ class Applying:
                 return
         try:
             how, said = await self._settle(one)
-        except Transient as exc:
+        except (Transient, OSError) as exc:
             raise Postpone(15, str(exc)) from exc
         how = replace(how, log=await keep(self._floor, said[-_LOG_LIMIT:].encode("utf-8", "replace")) if said else "")
         async with settle(pool, work) as conn:
@@ -120,7 +120,7 @@ class Applying:
         try:
             return await (self._pull(one, bench) if one.pull_url else self._patches(one, bench))
         except Refused as exc:
-            return Settled("refused", str(exc), tree=one.trees[0]), str(exc)
+            return Settled("refused", shown(str(exc)), tree=one.trees[0]), str(exc)
 
     async def _patches(self, one: Series, bench: _Bench) -> tuple[Settled, str]:
         mails = await read_letters(self._floor, one.mbox, one.patch_ids)
@@ -209,11 +209,11 @@ async def _try_mails(bench: _Bench, choice: Choice, mails: Sequence[bytes]) -> _
         three_way=bench.project.trees[choice.tree].three_way,
     )
     if isinstance(done, NotApplied):
-        text = f"patch {done.number} ({done.subject}) does not apply to {choice.tree}: {done.reason}"
+        text = shown(f"patch {done.number} ({done.subject}) does not apply to {choice.tree}: {done.reason}")
         if done.already:
-            text = f"patch {done.number} ({done.subject}) is in {choice.tree} already"
+            text = shown(f"patch {done.number} ({done.subject}) is in {choice.tree} already")
         how = Settled("refused", text, choice.tree, base=base, already=done.already,
-                      patch_number=done.number or None, files=done.files)  # fmt: skip
+                      patch_number=done.number or None, files=shown_all(done.files))  # fmt: skip
         return _Tried(Attempt(choice.tree, choice.rule, False, text, base), how, done.log)
     text = "applies" + (" with a three-way merge" if done.three_way else "")
     how = Settled("applied", "", choice.tree, base=base, head=done.head, commits=done.commits)
@@ -227,8 +227,8 @@ async def _try_merge(bench: _Bench, choice: Choice, head: Sha, one: Series) -> _
     )
     base = await bench.store.merge_base(ours, head) or ours
     if isinstance(done, Conflict):
-        text = f"does not merge into {choice.tree}: conflict in {', '.join(done.files[:5])}"
-        how = Settled("refused", text, choice.tree, base=base, files=done.files)
+        text = shown(f"does not merge into {choice.tree}: conflict in {', '.join(done.files[:5])}")
+        how = Settled("refused", text, choice.tree, base=base, files=shown_all(done.files))
         return _Tried(Attempt(choice.tree, choice.rule, False, text, ours), how, done.log)
     if done.already:
         text = f"everything in it is in {choice.tree} already"

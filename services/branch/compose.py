@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from services.branch.letters import shown, shown_all
 from services.branch.validate import validate
 from shared.errors import Refused
 from shared.git.apply import NotApplied, apply_series
@@ -17,6 +18,8 @@ from shared.git.merge import Conflict, merge
 from shared.git.store import Store
 from shared.model.ids import SeriesId, Sha
 from shared.model.mails import Person
+
+_SUSPECTS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ async def _merge_trees(store: Store, plan: Plan) -> list[MergeDone]:
         message = f"Merge {tree.url} {tree.branch}\n"
         result = await merge(store, ours, tree.head, message, committer=plan.committer, now=plan.now)
         if isinstance(result, Conflict):
-            done.append(MergeDone(tree, "conflict", ours, ours, result.files, result.log))
+            done.append(MergeDone(tree, "conflict", ours, ours, shown_all(result.files), result.log))
             continue
         state = "already" if result.already else "resolved" if result.resolved else "merged"
         done.append(MergeDone(tree, state, ours, result.commit, result.resolved))
@@ -156,13 +159,13 @@ async def put_on(store: Store, plan: Plan, head: Sha, piece: Piece) -> Sha | Lef
     )
     if not isinstance(done, NotApplied):
         return done.head
-    number = done.number or None
+    number, files = done.number or None, shown_all(done.files)
     if done.already:
-        text = f"patch {done.number} ({done.subject}) is on the branch already"
-        return LeftOut("already", text, number, done.files, log=done.log)
+        text = shown(f"patch {done.number} ({done.subject}) is on the branch already")
+        return LeftOut("already", text, number, files, log=done.log)
     text = f"patch {done.number} ({done.subject}) conflicts"
-    text += f" in {', '.join(done.files[:5])}" if done.files else f": {done.reason}"
-    return LeftOut("conflict", text, number, done.files, log=done.log)
+    text += f" in {', '.join(files[:5])}" if files else f": {done.reason}"
+    return LeftOut("conflict", shown(text), number, files, log=done.log)
 
 
 async def _pull(store: Store, plan: Plan, head: Sha, theirs: Sha | None, piece: Piece) -> Sha | LeftOut:
@@ -171,8 +174,8 @@ async def _pull(store: Store, plan: Plan, head: Sha, theirs: Sha | None, piece: 
     message = f"Merge {piece.pull_url}\n\n{piece.title}\n"
     done = await merge(store, head, theirs, message, committer=plan.committer, now=plan.now)
     if isinstance(done, Conflict):
-        text = f"the pull request conflicts in {', '.join(done.files[:5])}"
-        return LeftOut("conflict", text, None, done.files, log=done.log)
+        files = shown_all(done.files)
+        return LeftOut("conflict", f"the pull request conflicts in {', '.join(files[:5])}", None, files, log=done.log)
     if done.already:
         return LeftOut("already", "everything in the pull request is on the branch already")
     return done.commit
@@ -199,19 +202,22 @@ async def _with_rival(
 async def _rival(
     store: Store, plan: Plan, base: Sha, piece: Piece, files: Sequence[str], others: Sequence[Piece]
 ) -> Piece | None:
-    """The series with which alone `piece` does not go on; asked are those that touch the same files, the latest first.
+    """The first series of the branch after which `piece` does not go on any more.
 
-    Who touches the files in conflict comes before who touches any other file of the series.
+    Asked are those that touch the files in conflict, or else any file of the series, or else all; put on the base
+    one upon the other in the branch's order, as a later one may need an earlier.
     """
-    near = [one for one in reversed(others) if one.files & set(files)]
-    far = [one for one in reversed(others) if one not in near and (one.files & piece.files or one.pull_url)]
-    suspects = [*near, *far][:12]
-    for one in suspects:
-        on_base = await put_on(store, plan, base, one)
-        if not isinstance(on_base, LeftOut) and isinstance(await put_on(store, plan, on_base, piece), LeftOut):
+    near = [one for one in others if one.files & set(files)]
+    far = [one for one in others if one.files & piece.files or one.pull_url]
+    head = base
+    for one in (near or far or others)[:_SUSPECTS]:
+        done = await put_on(store, plan, head, one)
+        if isinstance(done, LeftOut):
+            continue
+        head = done
+        if isinstance(await put_on(store, plan, head, piece), LeftOut):
             return one
-    # Each alone is not in the way; a single suspect needs others below it, but it is still the one.
-    return suspects[0] if len(suspects) == 1 else None
+    return None
 
 
 async def _local_patches(store: Store, plan: Plan, head: Sha) -> tuple[Sha, tuple[Extra, ...]]:
@@ -222,7 +228,7 @@ async def _local_patches(store: Store, plan: Plan, head: Sha) -> tuple[Sha, tupl
             store, head, [path.read_bytes()], committer=plan.committer, now=plan.now, validate=validate
         )
         if isinstance(done, NotApplied):
-            extras.append(Extra(path.name, False, done.reason))
+            extras.append(Extra(path.name, False, shown(done.reason)))
         else:
             head = done.head
             extras.append(Extra(path.name, True, "applied"))

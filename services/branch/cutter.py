@@ -27,7 +27,7 @@ from services.branch.repos import Repos, stream_target
 from services.branch.schedule import due, first_slot, free_name, slot_at
 from services.branch.select import Rules, select
 from services.branch.store import SQL, Cut, Request
-from services.branch.trees import Trees
+from services.branch.trees import PATIENCE, Trees
 from shared.db.outbox import stage
 from shared.db.pool import Connection
 from shared.errors import NetciError, Refused, Superseded, Transient
@@ -72,7 +72,7 @@ class Cutter:
             try:
                 await self.round()
                 pause, wait = await self._until_next(), 1.0
-            except NetciError as exc:
+            except (NetciError, OSError) as exc:
                 await self._trouble(exc)
                 pause, wait = wait, min(60.0, wait * 2)
             await self._floor.bells.wait("netci_orders", seen, pause)
@@ -102,7 +102,7 @@ class Cutter:
         longest = 1.0 if self._blocked else _LONGEST_WAIT
         return max(0.05, min(longest, left)) if left > 0 else 1.0
 
-    async def _trouble(self, exc: NetciError) -> None:
+    async def _trouble(self, exc: Exception) -> None:
         """Write down what keeps the stream from going on; a cut that a newer slot has overtaken is given up."""
         log.warning("cutter: in trouble", stream=self.stream, error=str(exc))
         await report_health(self._floor, f"stream {self.stream}", False, str(exc), self.project)
@@ -158,8 +158,10 @@ class Cutter:
     async def _fresh_heads(self) -> dict[str, Sha]:
         """The heads of the trees that the branch is made of, fetched now; a remote that is away gives its last."""
         names = (self._stream.tree, *self._stream.merge)
+        before = await table.heads(self._floor.pool, self.project)
         for name in names:
-            await self._trees.refresh(self.project, name)
+            # A slot does not wait long for a remote that hangs while there is a head to go on with.
+            await self._trees.refresh(self.project, name, 60 if name in before else PATIENCE)
         known = await self._trees.heads(self.project)
         if missing := [name for name in names if name not in known]:
             raise Transient(f"never fetched: {', '.join(missing)}")

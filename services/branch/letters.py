@@ -11,6 +11,8 @@ from shared.formats.clean import plain
 from shared.formats.mbox import parse_mail, split_mbox
 
 _LIMIT = 64 << 20
+_WORDS = 2000
+_NAMES = 200
 
 
 def letters(mbox: bytes, message_ids: Sequence[str]) -> list[bytes]:
@@ -39,6 +41,16 @@ def named_commits(fixes: Sequence[str]) -> tuple[str, ...]:
     """The (abbreviated) commit ids at the beginning of ``Fixes:`` values, lower case, each once."""
     found = (_SHA.match(value.strip()) for value in fixes)
     return tuple(dict.fromkeys(match.group().lower() for match in found if match))
+
+
+def shown(text: str) -> str:
+    """Words that a patch had a part in, fit to store and show: one line, no control characters, not endless."""
+    return plain(text.replace("\n", " "))[:_WORDS]
+
+
+def shown_all(names: Sequence[str]) -> tuple[str, ...]:
+    """File names of a patch, the same way."""
+    return tuple(shown(name) for name in names[:_NAMES])
 
 
 def pull_address(pull_url: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from services.branch.repos import Repos, Target, series_target
 from services.branch.store import SQL
 from shared.db.outbox import stage
 from shared.db.pool import Connection, Record
-from shared.db.work import Postpone, Work, settle
+from shared.db.work import Postpone, Work, enqueue, settle
 from shared.errors import NetciError, Transient
 from shared.events import SeriesApplied
 from shared.floor import Floor
@@ -39,9 +39,13 @@ class Publishing:
         while rows := await self._floor.pool.fetch(SQL["unpublished"], project, BATCH):
             store = await self._repos.store(project)
             present = [row for row in rows if row["wanted"] and await store.has(Sha(row["head"]))]
+            elsewhere = [row for row in rows if row["wanted"] and row["young"] and row not in present]
+            if len(elsewhere) == len(rows):
+                # Applied by another process into its own store: that one is about to publish them.
+                raise Postpone(2, "the commits are not in this store")
             await self._push(project, store, present)
             async with self._floor.pool.acquire() as conn, conn.transaction():
-                await self._settle(conn, project, rows, present)
+                await self._settle(conn, project, [row for row in rows if row not in elsewhere], present)
         async with settle(self._floor.pool, work):
             pass
 
@@ -72,6 +76,8 @@ class Publishing:
         for row in rows:
             if (row["series_id"], row["revision"]) not in there:
                 await conn.execute(SQL["forget_unpublished"], row["series_id"], row["revision"])
+                if row["wanted"]:
+                    await enqueue(conn, "branch", "apply", str(row["series_id"]))
             elif await conn.fetchval(SQL["published"], row["series_id"], row["revision"], row["head"]):
                 await stage(conn, "branch", _applied(project, row), now=self._floor.clock())
 

@@ -34,12 +34,14 @@ select outcome, already, tries, published, head, tree from branch.applied where 
 
 -- unsettled --
 -- projects text[]
--- Series that wait to be settled and have no work that will do it: the events were lost, or never came.
+-- Series that wait to be settled and have no work that will do it: the events were lost, or the work died of
+-- trouble of ours, which may be over by now.
 select s.id from ingest.series_v s
 where s.project = any($1::text[]) and s.state = 'active' and cardinality(s.trees) > 0
   and not exists (select from branch.applied a where a.series_id = s.id and a.revision = s.revision)
   and not exists (select from floor.work w where w.room = 'branch' and w.kind = 'apply' and w.key = s.id::text
-                  and w.state in ('ready', 'leased', 'dead'))
+                  and (w.state in ('ready', 'leased')
+                       or (w.state = 'dead' and w.settled > now() - interval '1 hour')))
 order by s.id limit 1000
 
 -- refused_for --
@@ -72,7 +74,7 @@ returning series_id
 -- unpublished --
 -- project text, most integer
 select a.series_id, a.revision, a.message_id, a.tree, a.tree_reason, a.base, a.head, a.ref, a.public_url,
-       s.state = 'active' and s.revision = a.revision as wanted
+       s.state = 'active' and s.revision = a.revision as wanted, a.at > now() - interval '1 minute' as young
 from branch.applied a join ingest.series_v s on s.id = a.series_id
 where a.project = $1 and a.published is null order by a.at limit $2
 
@@ -93,7 +95,7 @@ with last as (
     select max(id) as id from branch.cuts
     where project = $1 and stream = $2 and purpose in ('scheduled', 'by-hand') and state <> 'failed'
 )
-select s.id, s.revision, s.message_id, s.title, s.arrived, s.state, s.reason, s.superseded_by, s.trees,
+select s.id, s.external_id, s.revision, s.message_id, s.title, s.arrived, s.state, s.reason, s.superseded_by, s.trees,
        s.pull_url <> '' as pull, s.delegate, s.mbox,
        a.outcome, coalesce(a.tree, '') as tree, coalesce(a.reason, '') as settled_reason,
        o.verb, o.why, o.by,
@@ -159,12 +161,13 @@ update branch.requests set cut_id = $2 where id = $1 and cut_id is null returnin
 
 -- record_selection --
 -- cut_id bigint, series_id bigint, revision integer, position integer, decision text, rule text, reason text
-insert into branch.selections (cut_id, series_id, revision, position, decision, rule, reason)
-values ($1, $2, $3, $4, $5, $6, $7)
+-- The mails are kept with it: what is composed later is what was chosen, even if the series grows meanwhile.
+insert into branch.selections (cut_id, series_id, revision, position, decision, rule, reason, mbox)
+values ($1, $2, $3, $4, $5, $6, $7, (select s.mbox from ingest.series_v s where s.id = $2))
 
 -- taken --
 -- cut_id bigint
-select x.series_id, x.revision, s.message_id, s.title, s.mbox, s.pull_url, coalesce(a.head, '') as head,
+select x.series_id, x.revision, s.message_id, s.title, x.mbox, s.pull_url, coalesce(a.head, '') as head,
        coalesce(a.base, '') as base,
        array(select p.message_id from ingest.patches_v p where p.series_id = s.id and p.number > 0
              order by p.number) as patch_ids,
@@ -298,4 +301,5 @@ where r.id = $1
 -- project text
 select exists (select from branch.applied where project = $1 and published is null)
        and not exists (select from floor.work where room = 'branch' and kind = 'publish' and key = $1
-                       and state in ('ready', 'leased', 'dead'))
+                       and (state in ('ready', 'leased')
+                            or (state = 'dead' and settled > now() - interval '1 hour')))

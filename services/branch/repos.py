@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 
 from shared.errors import Refused
 from shared.git.process import SshKey
@@ -34,7 +33,12 @@ class Repos:
         self._lock = asyncio.Lock()
 
     async def store(self, project: str) -> Store:
+        """The project's store, ready for use; made anew if somebody deleted it meanwhile."""
         async with self._lock:
+            known = self._open.get(project)
+            if known and not (known.path / "HEAD").exists():
+                known.close()
+                del self._open[project]
             if project not in self._open:
                 made = store_at(self.settings, project)
                 made.rr_cache.mkdir(parents=True, exist_ok=True)
@@ -49,7 +53,7 @@ class Repos:
 
 
 def stream_target(stream: Stream) -> Target:
-    return Target(stream.push, stream.public or stream.push, _key(stream.push_key_file))
+    return Target(stream.push, stream.public or stream.push, _key(stream))
 
 
 def series_target(project: Project, tree: str = "") -> Target | None:
@@ -62,7 +66,7 @@ def series_target(project: Project, tree: str = "") -> Target | None:
     first = stream_target(streams[0]) if streams else None
     if project.series_push:
         same = next((s for s in project.streams.values() if s.push == project.series_push), None)
-        key = _key(same.push_key_file) if same else (first.key if first else None)
+        key = _key(same) if same else (first.key if first else None)
         return Target(project.series_push, project.series_public or project.series_push, key)
     return first
 
@@ -77,8 +81,9 @@ def committer(project: Project) -> Person:
     return Person(project.committer_name, project.committer_email)
 
 
-def _key(path: Path | None) -> SshKey | None:
+def _key(stream: Stream) -> SshKey | None:
     """The push key. Refused if others could read it."""
+    path = stream.push_key_file
     if path is None:
         return None
     try:
@@ -86,4 +91,4 @@ def _key(path: Path | None) -> SshKey | None:
             raise Refused(f"{path} can be read by others; chmod 600 it")
     except OSError as exc:
         raise Refused(f"{path}: {exc.strerror}") from None
-    return SshKey(path)
+    return SshKey(path, stream.push_known_hosts)

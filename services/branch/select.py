@@ -24,7 +24,7 @@ class Candidate:
     """One series that is thought of.
 
     `state` and `reason` are ingest's. `settled` is None until branch has settled this revision, then whether it
-    applied; `tree` is where, `settled_reason` why or why not. `gates` holds the settled checks of other contexts
+    applied; `posted` is the source's own number, which rises as series come in there; `tree` is where, `settled_reason` why or why not. `gates` holds the settled checks of other contexts
     (state and text).
     """
 
@@ -33,6 +33,7 @@ class Candidate:
     message_id: str
     title: str
     arrived: datetime
+    posted: int = 0
     state: str = "active"
     reason: str = ""
     superseded_by: SeriesId | None = None
@@ -91,9 +92,12 @@ def select(pending: Sequence[Candidate], rules: Rules, named: Collection[SeriesI
     return Selection(take, leave)
 
 
-def _place(one: Candidate, rules: Rules) -> tuple[bool, datetime, int]:
-    """Fixes before everything else, as they are merged first; then by arrival."""
-    return one.tree not in rules.first, one.arrived, one.id
+def _place(one: Candidate, rules: Rules) -> tuple[bool, int, datetime, int]:
+    """Fixes before everything else, as they are merged first; then as the source got them.
+
+    We take in several at a time, so our own time of arrival and id may turn neighbours round.
+    """
+    return one.tree not in rules.first, one.posted, one.arrived, one.id
 
 
 def _for(one: Candidate, named: bool) -> Reason:

@@ -165,6 +165,7 @@ def _candidate(row: Record) -> Candidate:
         message_id=row["message_id"],
         title=row["title"],
         arrived=row["arrived"],
+        posted=row["external_id"],
         state=row["state"],
         reason=row["reason"],
         superseded_by=row["superseded_by"],

@@ -52,17 +52,20 @@ class Trees:
                 await self.refresh(project, name)
                 wait = tree.fetch.total_seconds()
             except AWAY as exc:
-                log.warning("tree: the database is away", tree=name, error=str(exc))
+                log.warning("tree: the database or the disk is away", tree=name, error=str(exc))
                 wait = 1.0
             await asyncio.sleep(wait)
 
-    async def refresh(self, project: str, name: str) -> bool:
-        """Fetch one tree and record where it is now; False, and its health says why, when that did not work."""
+    async def refresh(self, project: str, name: str, patience: float = PATIENCE) -> bool:
+        """Fetch one tree and record where it is now; False, and its health says why, when that did not work.
+
+        `patience` is in seconds.
+        """
         tree = self._floor.settings.projects[project].trees[name]
         title = f"tree {project}/{name}"
         try:
             async with self._locks[project, name]:
-                head = await self._fetch(project, name, tree)
+                head = await self._fetch(project, name, tree, patience)
                 await self._record(project, name, head)
         except NetciError as exc:
             log.warning("tree: not fetched", project=project, tree=name, error=str(exc))
@@ -71,9 +74,9 @@ class Trees:
         await report_health(self._floor, title, True, f"at {head[:12]}", project)
         return True
 
-    async def _fetch(self, project: str, name: str, tree: Tree) -> Sha:
+    async def _fetch(self, project: str, name: str, tree: Tree, patience: float) -> Sha:
         store = await self._repos.store(project)
-        return await store.fetch_branch(tree.git, tree.branch, tree_ref(name), timeout=PATIENCE)
+        return await store.fetch_branch(tree.git, tree.branch, tree_ref(name), timeout=patience)
 
     async def _record(self, project: str, name: str, head: Sha) -> None:
         async with self._floor.pool.acquire() as conn, conn.transaction():
@@ -100,8 +103,8 @@ class Trees:
     async def _have(store: Store, tree: Tree, name: str, head: Sha) -> None:
         if await store.has(head):
             return
-        await store.fetch_branch(tree.git, tree.branch, tree_ref(name), timeout=PATIENCE)
         try:
+            await store.fetch_branch(tree.git, tree.branch, tree_ref(name), timeout=PATIENCE)
             await store.fetch_commit(tree.git, head, timeout=PATIENCE)
         except NetciError as exc:
             raise Transient(f"{name}: its head {head} cannot be fetched: {exc}") from exc

@@ -26,7 +26,7 @@ _WORDS = re.compile(r"[\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One patch of a series, `number` from 1. `files` are the paths before and after; `fault` says why not to apply it."""
+    """One patch of a series, `number` from 1. `files` are the paths before and after; `fault`: why not to apply it."""
 
     number: int
     external_id: int

@@ -138,10 +138,7 @@ class Poller:
         known = await self.store.known(self.floor.pool, [seen.external_id for seen in newest])
         async with self.floor.pool.acquire() as conn, conn.transaction():
             for seen in newest:
-                if not seen.complete:
-                    await self.store.note_incomplete(conn, seen)
-                elif is_news(seen, known.get(seen.external_id), memory.low_water):
-                    log.info("source: news had not told of a series", source=self.source.label, series=seen.external_id)
+                if not seen.complete or is_news(seen, known.get(seen.external_id), memory.low_water):
                     await self._order(conn, seen)
             for id_, revision, message_id, reason in await self.store.give_up(conn, self.times.incomplete_after):
                 left = Standing(State.GIVEN_UP, reason)
@@ -153,23 +150,29 @@ class Poller:
         """Poll 3: how the patches that wait are doing, and which of ours wait no more."""
         queue = await self.source.queue()
         named = {series for state in queue for series in state.series}
+        # In this order: a series taken in meanwhile is in one of the two.
+        under_way = await self.store.under_way(self.floor.pool, self.source.label)
         known = await self.store.known(self.floor.pool, named)
         watched = await self.store.watched(self.floor.pool, [state.external_id for state in queue])
         findings = compare(watched, queue, known, self.rules)
         found = await self.source.look_up(findings.missing)
-        listed = await self.source.listings(list(findings.unknown))
+        unknown = {id_: s for id_, s in findings.unknown.items() if id_ not in under_way or any(map(told, s))}
+        listed = await self.source.listings(list(unknown))
         changed: dict[int, Sequence[PatchState]] = {**findings.changed}
-        for series, states in settled(watched, found).items():
-            changed[series] = [*changed.get(series, ()), *states]
+        for series, closed in settled(watched, found).items():
+            changed[series] = [*changed.get(series, ()), *closed]
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            for id_, states in findings.unknown.items():
+            for id_, states in unknown.items():
                 await self._order(conn, listed.get(id_, Sighting(id_)), states)
-            for series, states in changed.items():
-                await self._change(conn, series, states)
+            for series, news in changed.items():
+                await self._change(conn, series, news)
             await self.store.mark_queue_synced(conn)
 
     async def _order(self, conn: Connection, seen: Sighting, states: Iterable[PatchState] = ()) -> None:
-        """Ask for one series to be taken in; twice is once."""
+        """Ask for one series to be taken in; twice is once. One that is known to be incomplete is only watched."""
+        if not seen.complete:
+            await self.store.note_incomplete(conn, seen)
+            return
         payload: dict[str, Any] = {
             "project": self.source.project,
             "source": self.source.name,
@@ -193,6 +196,11 @@ class Poller:
             return
         await self.store.set_standing(conn, series, now, delegate)
         await announce_change(conn, self.source.project, series, row["revision"], row["message_id"], now)
+
+
+def told(state: PatchState) -> bool:
+    """Whether the state says more than that the patch is new."""
+    return (state.state, state.delegate) != ("new", "")
 
 
 def is_news(seen: Sighting, known: tuple[int, str] | None, low_water: int) -> bool:

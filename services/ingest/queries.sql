@@ -27,6 +27,11 @@ update ingest.sources set queue_synced = now() where project = $1 and name = $2
 select external_id, received, state from ingest.series
 where project = $1 and source = $2 and external_id = any($3::bigint[])
 
+-- under_way --
+-- prefix text
+select (payload->>'id')::bigint as id from floor.work
+where room = 'ingest' and kind = 'take' and state in ('ready', 'leased') and starts_with(key, $1)
+
 -- oldest_incomplete --
 -- project text, source text
 select min(external_id) from ingest.series where project = $1 and source = $2 and state = 'incomplete'

@@ -85,6 +85,11 @@ class IngestStore:
         rows = await pool.fetch(SQL["known"], *self._key, list(external_ids))
         return {row["external_id"]: (row["received"], row["state"]) for row in rows}
 
+    async def under_way(self, pool: Pool, label: str) -> set[int]:
+        """The source's numbers of the series that are being taken in, or wait for it."""
+        rows = await pool.fetch(SQL["under_way"], f"{label}/")
+        return {int(row["id"]) for row in rows}
+
     async def oldest_incomplete(self, pool: Pool) -> int | None:
         found = await pool.fetchval(SQL["oldest_incomplete"], *self._key)
         return None if found is None else int(found)

@@ -95,35 +95,46 @@ class Taking:
 
     async def _take(self, work: Work) -> None:
         external_id = int(work.payload["id"])
-        ticket = work.payload.get("ticket") or {}
-        if ticket and await self._have(external_id, work.payload.get("received")):
-            async with settle(self.floor.pool, work):
-                return
-        states = states_of(work.payload.get("states") or {})
         try:
-            got = await self.source.parcel(external_id, ticket)
-            mails = await read(got.mbox) if isinstance(got, Parcel) else ()
-            if isinstance(got, Parcel) and ticket and not isinstance(mails, str) and len(mails) != len(got.pieces):
-                # It grew between the list and the mails: look again, without the list.
-                got = await self.source.parcel(external_id, {})
-                mails = await read(got.mbox) if isinstance(got, Parcel) else ()
+            seen = await self._seen(external_id, work.payload)
+            if not seen.complete or await self._have(seen):
+                async with settle(self.floor.pool, work) as conn:
+                    await self._note(conn, seen)
+                return
+            got, mails = await self._mails(seen)
         except Missing as exc:
             await self._gone(work, external_id, str(exc))
-            return
-        if isinstance(got, Sighting):
-            async with settle(self.floor.pool, work) as conn:
-                await self.store.note_incomplete(conn, got)
             return
         series = await self._assembled(got, mails)
         mbox = await keep(self.floor, got.mbox)
         cover = await keep(self.floor, got.cover_mbox) if got.cover_mbox else None
+        states = states_of(work.payload.get("states") or {})
         async with settle(self.floor.pool, work) as conn:
             await Settling(self, conn, got, series, mbox, cover, states).save()
 
-    async def _have(self, external_id: int, received: object) -> bool:
-        known = await self.store.known(self.floor.pool, [external_id])
-        count, state = known.get(external_id, (0, State.INCOMPLETE))
-        return count == received and state not in UNFINISHED
+    async def _seen(self, external_id: int, payload: Mapping[str, Any]) -> Sighting:
+        """The series as the order describes it, else as the source does."""
+        if ticket := payload.get("ticket"):
+            return Sighting(external_id, payload.get("received"), ticket=ticket)
+        return await self.source.look(external_id)
+
+    async def _note(self, conn: Connection, seen: Sighting) -> None:
+        if not seen.complete:
+            await self.store.note_incomplete(conn, seen)
+
+    async def _mails(self, seen: Sighting) -> tuple[Parcel, "tuple[Mail, ...] | str"]:
+        got = await self.source.parcel(seen.ticket)
+        mails = await read(got.mbox)
+        if isinstance(mails, str) or len(mails) == len(got.pieces):
+            return got, mails
+        # It may have grown between the description and the mails: look once more.
+        got = await self.source.parcel((await self.source.look(seen.external_id)).ticket)
+        return got, await read(got.mbox)
+
+    async def _have(self, seen: Sighting) -> bool:
+        known = await self.store.known(self.floor.pool, [seen.external_id])
+        count, state = known.get(seen.external_id, (0, State.INCOMPLETE))
+        return count == seen.received and state not in UNFINISHED
 
     async def _assembled(self, got: Parcel, mails: "tuple[Mail, ...] | str") -> Assembled:
         if isinstance(mails, str):

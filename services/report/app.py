@@ -12,7 +12,7 @@ from typing import Never
 from services.report.channels import wanted
 from services.report.deciding import Deciding
 from services.report.dispatch import Poster
-from services.report.handlers import FOLD, ROLL_UP, Handling
+from services.report.handlers import FOLD, OVERDUE, ROLL_UP, Handling
 from services.report.intents import Intents
 from services.report.reconcile import Reconciling
 from shared.bus.base import Queue
@@ -45,7 +45,7 @@ class ReportRoom:
         """Start all but the pages."""
         floor, deciding = self._floor, Deciding(self._floor.settings)
         handling = Handling(floor.pool, deciding, floor.clock)
-        kinds = {FOLD: handling.fold, ROLL_UP: handling.roll_up}
+        kinds = {FOLD: handling.fold, OVERDUE: handling.overdue, ROLL_UP: handling.roll_up}
         desk = Desk(floor.pool, floor.bells, self.name, floor.holder, kinds, HANDS)
         group.create_task(floor.bus.consume(Queue(self.name, handling.handlers)))
         group.create_task(desk.run())

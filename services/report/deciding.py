@@ -28,16 +28,22 @@ class Deciding:
         self._store = ReportStore()
         self._intents = Intents(settings)
 
-    async def branch(self, conn: Connection, cut_id: int, now: datetime) -> None:
-        """Fold a cut and tell its series, if there is anything to tell. Unknown streams and unpushed cuts are left."""
+    async def branch(self, conn: Connection, cut_id: int, now: datetime) -> datetime | None:
+        """Fold a cut and tell its series, if there is anything to tell. Unknown streams and unpushed cuts are left.
+
+        Returns when to fold again if nothing happens until then; None for a settled one.
+        """
         cut = await self._store.cut(conn, cut_id)
         stream = self._stream(cut) if cut else None
         if cut is None or stream is None or cut.announced is None:
-            return
+            return None
         verdict = fold(await self._facts(conn, cut, cut.announced), _patience(stream), now)
         await self._store.save_branch(conn, cut, verdict, now)
-        if cut.purpose not in TOLD:
-            return
+        if cut.purpose in TOLD:
+            await self._tell(conn, cut, stream, verdict, now)
+        return verdict.wait_until
+
+    async def _tell(self, conn: Connection, cut: Cut, stream: Stream, verdict: BranchVerdict, now: datetime) -> None:
         chosen = await self._store.chosen(conn, cut)
         told = [_conflict(cut, stream, c) for c in chosen if c.clash]
         if spoken := of_branch(verdict):
@@ -104,7 +110,7 @@ def _tree_selection(facts: SeriesFacts) -> Verdict:
 
 
 def _apply(facts: SeriesFacts) -> Verdict:
-    if facts.outcome == "applied":
+    if facts.outcome == "applied" or facts.already:
         text = compose.applies(facts.tree, facts.already)
         return _of_series(facts, APPLY, CheckState.SUCCESS, text, "applied")
     text = compose.does_not_apply(facts.tree, facts.patch_number, facts.files, facts.apply_reason)

@@ -20,7 +20,7 @@ from services.report.channels.base import Channel, Parcel, Receipt
 from services.report.intents import BELL
 from services.report.store import SQL
 from services.report.verdicts import POSTABLE
-from shared.db.pool import AWAY, Connection, Record
+from shared.db.pool import AWAY, Record
 from shared.floor import Floor
 from shared.health import report_health
 from shared.metrics import POSTS
@@ -92,26 +92,24 @@ class Poster:
                 troubles.append(exc)
 
     async def _send(self, key: int) -> None:
-        async with self._floor.pool.acquire() as conn, conn.transaction():
-            row = await conn.fetchrow(SQL["look_again"], key)
-            if row is None or not await self._may_go(conn, row):
-                return
-            await conn.execute(SQL["sending" if row["mode"] == "on" else "looking"], key)
+        row = await self._floor.pool.fetchrow(SQL["set_out"], key, self._mode)
+        if row is None:
+            await self._drop(key)
+            return
         parcel = _parcel(row)
         act = self._channel.deliver if row["mode"] == "on" else self._channel.compare
         receipt = await act(parcel)
-        await self._settle(parcel, receipt, row["tries"] + 1)
+        await self._settle(parcel, receipt, row["tries"])
         await self._fare(receipt)
 
-    async def _may_go(self, conn: Connection, row: Record) -> bool:
-        if row["status"] != "intent" or row["paused"]:
-            return False
-        if row["series_state"] in POSTABLE and row["mode"] == self._mode:
-            return True
+    async def _drop(self, key: int) -> None:
+        """Settle what may not go; a paused one stays as it is."""
+        row = await self._floor.pool.fetchrow(SQL["why_not"], key)
+        if row is None or (row["series_state"] in POSTABLE and row["mode"] == self._mode):
+            return
         why = f"the series is {row['series_state']}" if row["mode"] == self._mode else f"posting is {self._mode} now"
         doubt = "; an earlier attempt may have arrived" if row["doubtful"] else ""
-        await conn.execute(SQL["settle_post"], row["id"], "dropped", why + doubt, None, None, "")
-        return False
+        await self._floor.pool.execute(SQL["settle_post"], row["id"], "dropped", why + doubt, None, None, "")
 
     async def _settle(self, parcel: Parcel, receipt: Receipt, tries: int) -> None:
         POSTS.labels(self._project, parcel.context, receipt.outcome).inc()

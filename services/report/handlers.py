@@ -1,7 +1,8 @@
 """What report does when it hears of something: series are settled at once, branches are folded as work.
 
 A branch's fold is work with the cut as its key, so twenty-six runs that end together make one or two folds, not
-twenty-six. Handlers never look at what the event says beyond its ids; the tables know better.
+twenty-six. A fold that has to wait leaves a second piece of work behind, due when the wait is over. Handlers never
+look at what the event says beyond its ids; the tables know better.
 """
 
 from services.report.deciding import Deciding
@@ -13,6 +14,7 @@ from shared.db.work import Work, enqueue, settle
 from shared.events import BranchCut, RunDone, RunStarted, SeriesApplied, SeriesArrived, SeriesChanged, SeriesRefused
 
 FOLD = "fold"
+OVERDUE = "overdue"
 ROLL_UP = "roll-up"
 SOON, LATER = 10, 0
 
@@ -56,7 +58,14 @@ class Handling:
 
     async def fold(self, work: Work) -> None:
         async with settle(self._pool, work) as conn:
-            await self._deciding.branch(conn, int(work.payload["cut"]), self._clock())
+            now = self._clock()
+            if until := await self._deciding.branch(conn, int(work.payload["cut"]), now):
+                left = max(0.5, (until - now).total_seconds())
+                await enqueue(conn, "report", OVERDUE, work.key, work.payload, priority=SOON, wait=left)
+
+    async def overdue(self, work: Work) -> None:
+        async with settle(self._pool, work) as conn:
+            await want_fold(conn, int(work.payload["cut"]))
 
     async def roll_up(self, work: Work) -> None:
         async with settle(self._pool, work) as conn:

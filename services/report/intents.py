@@ -35,9 +35,8 @@ class Intents:
         merged = [merge(former.get((v.series, v.context)), v) for v in verdicts]
         await self._store.save_verdicts(conn, [m.verdict for m in merged if m.step is not Step.KEEP], now)
         changed = [m.verdict for m in merged if m.step is Step.CHANGE]
-        for verdict in changed:
-            before = former.get((verdict.series, verdict.context))
-            await stage(conn, "report", _event(verdict, before), now=now)
+        events = [_event(verdict, former.get((verdict.series, verdict.context))) for verdict in changed]
+        await stage(conn, "report", *events, now=now)
         await self.tell(conn, changed)
         return merged
 
@@ -76,10 +75,7 @@ def _event(verdict: Verdict, before: Verdict | None) -> VerdictChanged:
 
 
 def _addresses(rows: Sequence[Record]) -> list[Address]:
-    return [
-        Address(r["series_id"], r["patch_id"], r["external_id"], r["cover_message_id"] or r["message_id"])
-        for r in rows
-    ]
+    return [Address(r["series_id"], r["patch_id"], r["external_id"], r["message_id"]) for r in rows]
 
 
 async def _intend(conn: Connection, project: str, channel: str, mode: str, parcels: Sequence[Parcel]) -> int:

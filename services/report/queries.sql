@@ -71,14 +71,11 @@ where c.announced is not null and c.announced > $1
        or exists (select from ledger.runs r where r.cut_id = c.id and r.state <> 'open' and r.ended > b.folded))
 order by c.id
 
--- next_wait --
-select min(wait_until) from report.branches where not settled
-
 -- selections --
 -- cut bigint
 select s.series_id, s.revision, s.decision, s.rule, s.reason, s.patch_number, s.files,
        coalesce(p.title, '') as patch_title, coalesce(r.title, '') as rival_title,
-       coalesce(nullif(r.cover_message_id, ''), r.message_id, '') as rival_message_id
+       coalesce(r.message_id, '') as rival_message_id
 from branch.selections_v s
 join ingest.series_v v on v.id = s.series_id and v.revision = s.revision and v.state = 'active'
 left join ingest.patches_v p on p.series_id = s.series_id and p.number = s.patch_number
@@ -133,7 +130,7 @@ set revision = excluded.revision, state = excluded.state, settled = excluded.set
 -- addresses --
 -- series bigint[]
 -- The patches of series that may be told something, as their Patchwork knows them.
-select s.id as series_id, s.message_id, s.cover_message_id, p.id as patch_id, p.external_id
+select s.id as series_id, s.message_id, p.id as patch_id, p.external_id
 from ingest.series_v s join ingest.patches_v p on p.series_id = s.id
 where s.id = any($1::bigint[]) and s.state in ('active', 'ignored', 'malformed') and s.source = 'patchwork'
 order by s.id, p.number
@@ -214,29 +211,33 @@ where due <= clock_timestamp() order by id limit $3
 select extract(epoch from min(due) - clock_timestamp())::double precision from report.posts
 where project = $1 and channel = $2 and status = 'intent'
 
--- look_again --
+-- set_out --
+-- id bigint, mode text
+-- The last look before a request goes out, and the mark that it does, at once. No row: it may not go; see why_not.
+update report.posts o
+set tries = tries + 1, sent = case when o.mode = 'on' then coalesce(o.sent, clock_timestamp()) end
+from (select id, sent is not null as doubtful from report.posts where id = $1 for update) was
+where o.id = was.id and o.status = 'intent' and o.mode = $2
+  and exists (select from ingest.series_v s
+              where s.id = o.series_id and s.state in ('active', 'ignored', 'malformed'))
+  and not exists (select from floor.pauses z where z.kind = 'post' and z.name in (o.project, nullif(o.stream, '')))
+returning o.id, o.project, o.series_id, o.patch_id, o.external_patch, o.context, o.stream, o.state, o.text,
+       o.target_url, o.mode, o.tries, was.doubtful,
+       case when was.doubtful then
+           (select k.external_check from report.posts k
+            where k.patch_id = o.patch_id and k.context = o.context and k.channel = o.channel
+              and k.external_check is not null order by k.id desc limit 1) end as last_check,
+       case when was.doubtful then
+           (select k.external_user from report.posts k
+            where k.project = o.project and k.channel = o.channel and k.external_user is not null
+            order by k.id desc limit 1) end as account
+
+-- why_not --
 -- id bigint
--- What is known right before a request goes out.
-select o.id, o.project, o.series_id, o.patch_id, o.external_patch, o.context, o.stream, o.state, o.text, o.target_url,
-       o.mode, o.status, o.tries, o.sent is not null as doubtful, s.state as series_state,
-       exists (select from floor.pauses z
-               where z.kind = 'post' and z.name in (o.project, nullif(o.stream, ''))) as paused,
-       (select k.external_check from report.posts k
-        where k.patch_id = o.patch_id and k.context = o.context and k.channel = o.channel
-          and k.external_check is not null order by k.id desc limit 1) as last_check,
-       (select k.external_user from report.posts k
-        where k.project = o.project and k.channel = o.channel and k.external_user is not null
-        order by k.id desc limit 1) as account
+select o.id, o.project, o.mode, o.sent is not null as doubtful, s.state as series_state
 from report.posts o left join ingest.series_v s on s.id = o.series_id
-where o.id = $1 for update of o
-
--- sending --
--- id bigint
-update report.posts set tries = tries + 1, sent = coalesce(sent, clock_timestamp()) where id = $1
-
--- looking --
--- id bigint
-update report.posts set tries = tries + 1 where id = $1
+where o.id = $1 and o.status = 'intent'
+  and not exists (select from floor.pauses z where z.kind = 'post' and z.name in (o.project, nullif(o.stream, '')))
 
 -- settle_post --
 -- id bigint, status text, answer text, external_check bigint, external_user bigint, found text

@@ -1,6 +1,6 @@
 """Looking at the tables again and again, whatever events said: what should have been concluded or posted, and is not.
 
-It also is what notices that a wait is over. Every verb is idempotent, so several processes may do it side by side.
+Every verb is idempotent, so several processes may do it side by side.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ class Reconciling:
         self._intents = intents
 
     async def run(self) -> Never:
-        """Look every minute, and when the next wait ends."""
+        """Look at once, and then every minute."""
         while True:
             try:
                 await self.once()
-                wait = await self._wait()
+                wait = EVERY.total_seconds()
             except AWAY as exc:
                 log.warning("reconcile: the database is away", error=str(exc))
                 wait = 1.0
@@ -48,11 +48,6 @@ class Reconciling:
         await self._series()
         await self._floor.pool.execute(SQL["drop_stale"])
         await self._posts()
-
-    async def _wait(self) -> float:
-        due = await self._floor.pool.fetchval(SQL["next_wait"])
-        most = EVERY.total_seconds()
-        return most if due is None else max(0.5, min(most, (due - self._floor.clock()).total_seconds()))
 
     async def _cuts(self) -> None:
         async with self._floor.pool.acquire() as conn, conn.transaction():

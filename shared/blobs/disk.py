@@ -1,6 +1,7 @@
 """Blobs as files under the data folder, zlib-compressed, written beside and renamed: never half there."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -31,7 +32,7 @@ class DiskBlobs:
         path = self.path(sha256)
         if path.exists():
             return sha256
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._make_room(path.parent)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
             file.write(_MAGIC + zlib.compress(data, 6))
             file.flush()
@@ -39,6 +40,13 @@ class DiskBlobs:
         os.chmod(file.name, 0o640)
         os.replace(file.name, path)
         return sha256
+
+    def _make_room(self, folder: Path) -> None:
+        """As open as the blobs' own folder, whatever the umask: rooms run as different users of one group."""
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(PermissionError):
+                folder.chmod(self._folder.stat().st_mode & 0o7777)
 
     async def get(self, sha256: str) -> bytes:
         return await asyncio.to_thread(self._get, sha256)

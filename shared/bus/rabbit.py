@@ -222,3 +222,13 @@ def _unless_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def answers(url: str) -> str:
+    """What is wrong with the broker at `url`; "" if it lets us in."""
+    try:
+        connection = await aio_pika.connect(url, timeout=10)
+        await connection.close()
+    except _BROKER_AWAY as exc:
+        return repr(exc)
+    return ""

@@ -113,8 +113,8 @@ async def running(place: Embedded) -> AsyncIterator[str]:
         raise AssertionError("the embedded database is started from the main thread")
     place.data.mkdir(parents=True, exist_ok=True)
     with _held(place.data / "netci.lock"):
-        binaries = find_binaries()
         owner = _owner()
+        binaries = await asyncio.to_thread(_reachable, find_binaries(), place, owner)
         await asyncio.to_thread(_prepare, place, binaries, owner)
         process = _start(place, binaries, owner)
         try:
@@ -184,14 +184,32 @@ def _prepare(place: Embedded, binaries: Binaries, owner: pwd.struct_passwd | Non
         raise InfraError(f"initdb failed: {done.stderr.strip()[-500:]}")
 
 
+def _closed(folder: Path) -> Path | None:
+    """The first folder on the way to `folder` that lets only its owner pass."""
+    return next((p for p in folder.resolve().parents if not p.stat().st_mode & 0o001), None)
+
+
+def _reachable(binaries: Binaries, place: Embedded, owner: pwd.struct_passwd | None) -> Binaries:
+    """The same programs where `owner` can run them: a wheel below root's home is copied beside the data once."""
+    if owner is None or _closed(binaries.folder) is None:
+        return binaries
+    source = binaries.folder.parent
+    copy = place.data / f"postgres-{binaries.major}-programs"
+    if not copy.is_dir():
+        partial = copy.with_name(copy.name + ".part")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source, partial, symlinks=True)
+        partial.rename(copy)
+    return Binaries(copy / binaries.folder.name, binaries.major, binaries.origin)
+
+
 def _check_reachable(folder: Path) -> None:
     """The server runs as another user: every parent must let it pass. We say so instead of opening them."""
-    for parent in folder.resolve().parents:
-        if not parent.stat().st_mode & 0o001:
-            raise Refused(
-                f"{folder} cannot be reached by the user `nobody`, as whom PostgreSQL runs when netci is root: "
-                f"{parent} lets only its owner in. Choose another `data` folder, or run netci as an ordinary user"
-            )
+    if (parent := _closed(folder)) is not None:
+        raise Refused(
+            f"{folder} cannot be reached by the user `nobody`, as whom PostgreSQL runs when netci is root: "
+            f"{parent} lets only its owner in. Choose another `data` folder, or run netci as an ordinary user"
+        )
 
 
 def _start(place: Embedded, binaries: Binaries, owner: pwd.struct_passwd | None) -> "subprocess.Popen[bytes]":

@@ -11,10 +11,9 @@ names that we chose. It refuses to know where mails come from, which tree to cho
 """
 
 import asyncio
-import os
 import re
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,10 +22,11 @@ from shared.errors import NetciError
 from shared.git.index import IndexEntry, pack_index, unpack_index
 from shared.git.message import Letter, NotAMail, read_letter
 from shared.git.names import check_sha
-from shared.git.process import GitError, Ran
+from shared.git.process import GitError, Limits, Ran
+from shared.git.small import load
 from shared.git.store import Store
 from shared.git.stream import GONE, IMPORT, NO_SYNC, Paths, commit_stream
-from shared.git.touched import touched
+from shared.git.touched import has_endless_name, touched
 from shared.model.ids import Sha
 from shared.model.mails import Person
 
@@ -35,13 +35,19 @@ Validate = Callable[[bytes], str | None]
 
 _APPLY = ("apply", "--cached", "-p1", "--whitespace=warn")
 _NAMED = re.compile(r"^error: (?:patch failed: )?(?:[a-z ]+')?(.+?)(?::\d+|: .*|' .*|')?$|^U (.+)$", re.MULTILINE)
-_OURS = re.compile(r"No space left|unable to write|unable to create|Permission denied|[Oo]ut of memory|Input/output")
+_OURS = re.compile(
+    r"^(?:error|fatal): .*(?:No space left on device|Disk quota exceeded|Read-only file system|Permission denied"
+    r"|Input/output error|Cannot allocate memory|Too many open files|out of memory.*)$",
+    re.MULTILINE | re.IGNORECASE,
+)
 _IDS = re.compile(rb"^index [0-9a-f]{7,}\.\.[0-9a-f]{7,}", re.MULTILINE)
 # 128 is a fault that git does not get over; the negative ones are signals of a git that broke down over the patch
 # (some that are no more than a header of many words do that), not of a machine that ended it.
 _ANSWERS = (0, 1, 128, -signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL)
 _PATIENCE = 120
-_TREE = 0o040000
+# A few packed kilobytes can claim to be terabytes. The limit costs a process, so it is for such patches only.
+_BOMB = Limits(file_bytes=256 << 20, memory_bytes=2 << 30)
+_FRUGAL: Mapping[str, str] = {"core.packedGitLimit": "256m", "core.packedGitWindowSize": "16m"}
 _CONTROL = re.compile(r"[^\n\t -~\u00a0-\U0010ffff]")
 
 
@@ -107,6 +113,8 @@ class _Work:
         self.log += [ran.err] if ran.err else []
 
     def write_index(self) -> None:
+        """For git to work on; a git that broke down leaves its lock."""
+        self.index.with_name("index.lock").unlink(missing_ok=True)
         rows = (IndexEntry(path, 0, mode, sha) for path, (mode, sha) in self.paths.items())
         self.index.write_bytes(pack_index(rows))
 
@@ -162,50 +170,19 @@ def _first_fault(letters: Sequence[Letter | NotAMail], validate: Validate) -> No
     for number, letter in enumerate(letters, 1):
         if isinstance(letter, NotAMail):
             return NotApplied(number, letter.subject, (), letter.reason, letter.reason)
-        if why := validate(letter.diff):
+        why = (
+            "a path in it is longer or deeper than any can be"
+            if has_endless_name(letter.diff)
+            else validate(letter.diff)
+        )
+        if why:
             return NotApplied(number, letter.subject, (), why, f"refused before applying: {why}")
     return None
 
 
 async def _prepare(store: Store, folder: Path, base: Sha, letters: Sequence[Letter]) -> _Work:
     known = frozenset().union(*(touched(letter.diff) for letter in letters))
-    return _Work(store, folder, base, await _load(store, base, known), known)
-
-
-async def _load(store: Store, base: Sha, known: frozenset[bytes]) -> dict[bytes, tuple[int, str]]:
-    """What the base has at these paths: files; files and links where the paths want folders; folders, whole.
-
-    The last two are there so that git sees every clash of a file with a folder that it would see in the full index.
-    """
-    found: dict[bytes, tuple[int, str]] = {}
-    trees: set[bytes] = set()
-    for path, mode, sha in await _look_up(store, base, sorted(known), "-t"):
-        if mode == _TREE:
-            trees.add(path)
-        else:
-            found[path] = mode, sha
-    # A folder that is not there may be there as a file or a link, in the patch's way.
-    parents = {path[:i] for path in known - found.keys() for i in range(len(path)) if path[i] == 0x2F}
-    for names, flag in ((parents - trees, "-t"), (known & trees, "-r")):
-        found |= {path: (mode, sha) for path, mode, sha in await _look_up(store, base, sorted(names), flag)}
-    return found
-
-
-async def _look_up(store: Store, base: Sha, paths: Sequence[bytes], flag: str) -> list[tuple[bytes, int, str]]:
-    rows: list[tuple[bytes, int, str]] = []
-    for some in _portions(paths):
-        names = [os.fsdecode(path) for path in some]
-        ran = await store.git("ls-tree", "-z", "--full-tree", flag, base, "--", *names)
-        for line in ran.out.split(b"\0")[:-1]:
-            facts, _, path = line.partition(b"\t")
-            mode, _, sha = facts.split(b" ")
-            rows.append((path, int(mode, 8), sha.decode()))
-    return rows
-
-
-def _portions(paths: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Some hundred paths each: a command line has its limits."""
-    return (paths[at : at + 200] for at in range(0, len(paths), 200))
+    return _Work(store, folder, base, await load(store, base, known), known)
 
 
 async def _step(
@@ -253,10 +230,15 @@ async def _try(work: _Work, letter: Letter, *flags: str) -> Ran:
     """Run `git apply` on a fresh copy of the small index; exit codes 0, 1 and 128 are answers about the patch."""
     work.write_index()
     env = {"GIT_INDEX_FILE": str(work.index)}
-    ran = await work.store.git(*_APPLY, *flags, "--", str(letter.diff_file), env=env, ok=_ANSWERS, timeout=_PATIENCE)
+    packed = b"GIT binary patch" in letter.diff
+    ran = await work.store.git(
+        *_APPLY, *flags, "--", str(letter.diff_file), env=env, ok=_ANSWERS, timeout=_PATIENCE,
+        settings=_FRUGAL if packed else None, limits=_BOMB if packed else None,
+    )  # fmt: skip
     told = ran.err.replace(str(letter.diff_file), "the diff").replace(str(work.folder), "")
     said = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", told).strip()
-    if ran.rc and _OURS.search(said):
+    ours = _OURS.search(said)
+    if ran.rc and ours and not packed and ours[0].rpartition(": ")[2].encode() not in letter.diff:
         raise GitError(("apply",), ran.rc, said)
     return Ran(ran.rc, b"", said)
 

@@ -16,6 +16,9 @@ _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 # Twice the longest path of Linux, with a prefix: a line beyond that names nothing that git could open.
 _LONGEST = 2 * (4096 + 16)
 
+# Several times what any tree has: every folder on the way is looked up.
+_DEEPEST = 60
+
 
 def touched(diff: bytes) -> frozenset[bytes]:
     """The paths, relative to the root of the tree, that the headers of `diff` may name."""
@@ -31,6 +34,14 @@ def touched(diff: bytes) -> frozenset[bytes]:
         else:
             found.update(_names(rest))
     return frozenset(path for name in found if is_plain(path := re.sub(rb"/+", b"/", name)))
+
+
+def has_endless_name(diff: bytes) -> bool:
+    """Whether a header names a path that no file system could hold, or that is deeper than any tree.
+
+    git spends time on it that grows with the square of its length, and of a header of very many words it dies.
+    """
+    return any(len(rest) > _LONGEST or rest.count(b"/") > 2 * _DEEPEST for _, rest in _LINE.findall(diff))
 
 
 def strip(name: bytes) -> bytes:

@@ -13,5 +13,5 @@ PEOPLE: tuple[Person, ...] = (
     Person("陈小明", "xiaoming@chen.example"),
 )
 MAINTAINER = Person("Nora Netdev", "nora@netdev.example")
-LIST = Person("", "netdev@vger.practice.example")
-LIST_ID = "netdev.vger.practice.example"
+LIST = Person("", "netdev@vger.kernel.org")
+LIST_ID = "netdev.vger.kernel.org"

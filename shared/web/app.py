@@ -32,7 +32,7 @@ class Ready(Protocol):
     def missing(self) -> list[str]: ...
 
 
-READY = web.AppKey("ready", Callable[[], list[str]])
+READY: web.AppKey[Callable[[], list[str]]] = web.AppKey("ready")
 PATIENT = web.AppKey("patient", set[Any])
 """Handlers without a time limit: streams and long polls, which end by themselves."""
 
@@ -108,7 +108,7 @@ def make_app(
 def split_listen(address: str) -> tuple[str, int]:
     """``127.0.0.1:8080``, ``[::]:8080`` or ``:8080`` as host and port."""
     host, _, port = address.rpartition(":")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (an empty host means every address)
+    return host.strip("[]") or "0.0.0.0", int(port)
 
 
 async def listen(app: web.Application, address: str, ready: Callable[[], None] | None = None) -> Never:
@@ -133,6 +133,7 @@ async def listen(app: web.Application, address: str, ready: Callable[[], None] |
         log.info("listening", address=address)
         if ready is not None:
             ready()
-        return await asyncio.Event().wait()  # type: ignore[return-value]
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets that")
     finally:
         await runner.cleanup()

@@ -11,7 +11,7 @@ from aiohttp import web
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-TRUSTED = web.AppKey("trusted", tuple[Network, ...])
+TRUSTED: web.AppKey[Sequence[Network]] = web.AppKey("trusted")
 
 
 def networks(names: Iterable[str]) -> tuple[Network, ...]:
@@ -52,4 +52,5 @@ def address_of(request: web.Request) -> str:
     """The address that limits and logs go by. "" where there is none (a unix socket without a proxy's header)."""
     peer = request.transport.get_extra_info("peername") if request.transport else None
     host = str(peer[0]) if isinstance(peer, tuple) else ""
-    return client_address(host, request.headers.get("X-Forwarded-For", ""), request.app.get(TRUSTED, ()))
+    proxies = request.app.get(TRUSTED, ())
+    return client_address(host, request.headers.get("X-Forwarded-For", ""), proxies)

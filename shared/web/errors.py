@@ -6,7 +6,7 @@ without a word of its inside.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -23,19 +23,23 @@ log = structlog.get_logger(__name__)
 ErrorPage = Callable[[int, str, str], str]
 """(status, title, detail) to HTML."""
 
-ERROR_PAGE = web.AppKey("error_page", ErrorPage)
+ERROR_PAGE: web.AppKey[ErrorPage] = web.AppKey("error_page")
 
 PROGRAM_PATHS = ("/api/", "/hooks", "/query/", "/healthz", "/readyz", "/metrics")
 
 
 def problem(
-    status: int, detail: str = "", *, instance: str = "", errors: Sequence[dict[str, Any]] = (), **headers: str
+    status: int,
+    detail: str = "",
+    *,
+    instance: str = "",
+    errors: Sequence[dict[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """``application/problem+json``. `errors` are ``{"pointer", "detail"}``; `headers` by name, _ for -."""
+    """``application/problem+json``. `errors` are ``{"pointer", "detail"}``; `headers` are added."""
     body: dict[str, Any] = {"type": "about:blank", "title": title_of(status), "status": status}
     body |= {k: v for k, v in (("detail", detail), ("instance", instance), ("errors", list(errors))) if v}
-    names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return web.json_response(body, status=status, headers=names, content_type="application/problem+json")
+    return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")
 
 
 def title_of(status: int) -> str:
@@ -61,14 +65,13 @@ def wants_page(request: web.Request) -> bool:
     return "text/html" in request.headers.get("Accept", "text/html") or "Accept" not in request.headers
 
 
-def refuse(request: web.Request, status: int, detail: str, **headers: str) -> web.Response:
+def refuse(request: web.Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> web.Response:
     """The error as a page or a problem, whichever the asker can read."""
     detail = plain(detail)[:2000]
     if (page := request.app.get(ERROR_PAGE)) is None or not wants_page(request):
-        return problem(status, detail, instance=request.path, **headers)
-    names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return problem(status, detail, instance=request.path, headers=headers)
     text = page(status, title_of(status), detail)
-    return web.Response(text=text, status=status, headers=names, content_type="text/html")
+    return web.Response(text=text, status=status, headers=headers, content_type="text/html")
 
 
 @web.middleware
@@ -88,16 +91,16 @@ async def answer_errors(request: web.Request, handler: Callable[..., Any]) -> we
         raise
     except AWAY as exc:
         log.warning("request: a part we need is away", path=request.path, error=str(exc) or type(exc).__name__)
-        return refuse(request, 503, "something we need does not answer; try again soon", Retry_After="5")
+        return refuse(request, 503, "something we need does not answer; try again soon", {"Retry-After": "5"})
     except Exception:
         log.exception("request: broke", path=request.path)
         return refuse(request, 500, "the fault is ours and has been logged")
 
 
 def _of_http(request: web.Request, exc: web.HTTPException) -> web.Response:
-    keep = {k.replace("-", "_"): v for k, v in exc.headers.items() if k in ("Allow", "Retry-After")}
+    keep = {k: v for k, v in exc.headers.items() if k in ("Allow", "Retry-After")}
     default = exc.text or ""
     detail = "" if default.startswith(f"{exc.status}:") else default
     if exc.status == 404 and not detail:
         detail = f"there is nothing at {request.path}"
-    return refuse(request, exc.status, detail, **keep)
+    return refuse(request, exc.status, detail, keep)

@@ -46,9 +46,7 @@ class Assets:
         if (asset := asset or self._by_name.get(name)) is None:
             raise Missing(f"no file {name}")
         charset = "utf-8" if asset.kind.startswith("text/") else None
-        return web.Response(
-            body=asset.body, content_type=asset.kind, charset=charset, headers={"Cache-Control": cache}
-        )
+        return web.Response(body=asset.body, content_type=asset.kind, charset=charset, headers={"Cache-Control": cache})
 
     def mount(self, app: web.Application) -> None:
         app.router.add_get(self._prefix + "{name}", self.serve)

@@ -75,7 +75,9 @@ class Stream:
         wanted, cursor = filter_of(request), cursor_of(request)
         address = address_of(request)
         if self._open[address] >= self._per_address:
-            return problem(429, f"{self._per_address} streams from one address are enough", Retry_After="10")
+            return problem(
+                429, f"{self._per_address} streams from one address are enough", headers={"Retry-After": "10"}
+            )
         self._open[address] += 1
         try:
             return await self._follow(request, wanted, cursor)

@@ -117,13 +117,15 @@ async def ours(store: Store, base: Sha, series: Sequence[Mails]) -> tuple[float,
 
 
 def work_tree(kernel: Store, base: Sha) -> Path:
-    """A checkout of the kernel, kept in the cache."""
+    """A checkout of the kernel, kept in the cache; without what an earlier run left."""
     path = CACHE / "kernel.tree"
     if not (path / ".git" / "netci.done").exists():
         shutil.rmtree(path, ignore_errors=True)
         git(CACHE, "clone", "--quiet", "--shared", "--branch", "main", str(kernel.path), str(path))
         (path / ".git" / "netci.done").touch()
     git(path, "checkout", "--quiet", "--detach", base)
+    for objects in (path / ".git" / "objects").glob("??"):
+        shutil.rmtree(objects)
     return path
 
 

@@ -80,20 +80,28 @@ living() {
     done
 }
 
-# end_living GRACE: TERM, KILL after GRACE seconds, until nothing is left; 1 if something stays for 5 s more.
+# end_living GRACE LOOKS: TERM, KILL after GRACE seconds, until nothing is left; 1 if something stays for 5 s more.
+# A process that is just becoming another program shows no environment: LOOKS empty looks in a row are believed,
+# and always two once something was found.
 end_living() {
-    tenths=$(($1 * 10)) waited=0
-    while left=$(living) && [ -n "$left" ]; do
-        if [ "$waited" -ge "$tenths" ]; then
-            kill -KILL $left 2>/dev/null
-        elif [ "$waited" -eq 0 ]; then
-            kill -TERM $left 2>/dev/null
+    tenths=$(($1 * 10)) looks=$2 waited=0 quiet=0
+    while :; do
+        left=$(living)
+        if [ -z "$left" ]; then
+            quiet=$((quiet + 1))
+            [ "$quiet" -ge "$looks" ] && return 0
+        else
+            quiet=0 looks=2
+            if [ "$waited" -ge "$tenths" ]; then
+                kill -KILL $left 2>/dev/null
+            elif [ "$waited" -eq 0 ]; then
+                kill -TERM $left 2>/dev/null
+            fi
         fi
         [ "$waited" -ge $((tenths + 50)) ] && return 1
         waited=$((waited + 1))
         sleep 0.1
     done
-    return 0
 }
 
 # Collect in $leaders the leaders of other sessions' commands that are still the processes they were.
@@ -120,7 +128,7 @@ take() {
     former_leaders
     mark="NETCI_STATE=$state" but="NETCI_SESSION=$session"
     ended=$(living | sort -u | wc -l)
-    end_living "$grace" || fail 95 "left-over processes do not end:" $(living)
+    end_living "$grace" 2 || fail 95 "left-over processes do not end:" $(living)
     [ -n "$records" ] && rm -f $records
     mkdir -p "$state/runs/$run" || fail 96 "cannot write to $state"
     for other in "$state"/runs/*; do
@@ -156,7 +164,7 @@ run() {
     wait "$pid"
     code=$?
     leaders=$pid mark="NETCI_COMMAND=$id" but=
-    end_living 1
+    end_living 1 1
     rm -f "$state/groups/$id"
     exit "$code"
 }
@@ -165,7 +173,7 @@ end() {
     id=$1
     mark="NETCI_COMMAND=$id" but=
     read -r leaders rest 2>/dev/null <"$state/groups/$id" || leaders=
-    end_living "$2" || fail 95 "processes do not end:" $(living)
+    end_living "$2" 2 || fail 95 "processes do not end:" $(living)
 }
 
 leave() {
@@ -174,7 +182,7 @@ leave() {
         read -r pid owner rest 2>/dev/null <"$record" || continue
         [ "$owner" = "$session" ] && leaders="$leaders $pid"
     done
-    end_living "$1" || fail 95 "processes do not end:" $(living)
+    end_living "$1" 2 || fail 95 "processes do not end:" $(living)
     # Whoever was taken over learns it here, before it resets a host that is no longer its own.
     lock
     admit

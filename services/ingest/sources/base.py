@@ -24,7 +24,7 @@ class Place:
 class Sighting:
     """A series that a source has. The counts are None where the source only gave its number.
 
-    `ticket` is what the source wants handed back to fetch it, as JSON; {} costs it another look.
+    `ticket` is what the source wants handed back to fetch it, as JSON; {} where it must be looked at first.
     """
 
     external_id: int
@@ -132,8 +132,12 @@ class Source(Protocol):
         """Sightings of these series, as far as they are cheap to have in bulk."""
         ...
 
-    async def parcel(self, external_id: int, ticket: Mapping[str, Any]) -> Parcel | Sighting:
-        """The mails of one series; a `Sighting` if it is not complete. Raises Missing if it is gone."""
+    async def look(self, external_id: int) -> Sighting:
+        """One series, with its counts and ticket. Raises Missing if it is gone."""
+        ...
+
+    async def parcel(self, ticket: Mapping[str, Any]) -> Parcel:
+        """The mails of the series of a sighting's `ticket`. Raises Missing if it is gone."""
         ...
 
     async def pull_of(self, *, patch: int = 0, message_id: str = "") -> Pull | None:

@@ -1,6 +1,5 @@
 """The web front's composition root: which path shows what, and the server that listens."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, Never
 
@@ -12,6 +11,7 @@ from services.report.web.store import Reading
 from services.report.web.words import FILTERS, badge
 from shared.errors import InfraError
 from shared.floor import Floor
+from shared.race import race
 from shared.web.app import Ready, listen, make_app
 from shared.web.errors import ERROR_PAGE
 from shared.web.pages import Pages
@@ -103,14 +103,11 @@ async def serve(
     app = build(floor, hub, readiness)
     if extra is not None:
         extra(app)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(hub.run())
-        group.create_task(_listen(app, floor.settings.web.listen, ready))
-    raise AssertionError("both go on for ever")
+    await race(_listen(app, floor.settings.web.listen, ready), hub.run())
 
 
 async def _listen(app: web.Application, address: str, ready: Callable[[], None] | None) -> Never:
     try:
-        return await listen(app, address, ready)
+        await listen(app, address, ready)
     except OSError as exc:
         raise InfraError(f"can't listen on {address}: {exc.strerror}") from exc

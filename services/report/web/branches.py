@@ -3,8 +3,7 @@
 from aiohttp import web
 
 from services.report.web.filters import before, number
-from services.report.web.front import Data, Front, as_json
-from services.report.web.front import FRONT
+from services.report.web.front import FRONT, Data, Front, as_json
 from services.report.web.status import runs_of_cuts
 from shared.errors import Missing
 

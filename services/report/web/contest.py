@@ -34,10 +34,12 @@ async def _rows(front: Front, wanted: Contest) -> list[Row]:
     if -1 in (test, group):
         return []
     place = wanted.after
-    return await front.read.rows(
-        "contest", wanted.branches, wanted.stream or None, wanted.branch or None, wanted.remote or None,
+    which = (wanted.branches, wanted.stream or None, wanted.branch or None)
+    days = await front.read.value("contest_days", *which) or []
+    return await front.read.rows_planned(
+        "contest", *which, wanted.remote or None,
         wanted.executor or None, test, group, wanted.subtests, wanted.results, wanted.retried,
-        *((place.run, place.group, place.test, place.subtest) if place else (None, 0, 0, 0)), PAGE + 1,
+        *((place.run, place.group, place.test, place.subtest) if place else (None, 0, 0, 0)), PAGE + 1, days,
     )  # fmt: skip
 
 
@@ -54,7 +56,19 @@ def _place(row: Mapping[str, Any]) -> Place:
 
 
 def _row(row: Row) -> Row:
-    keep = ("branch", "stream", "remote", "executor", "test", "subtest", "result", "retry", "crashes", "detail", "cause")
+    keep = (
+        "branch",
+        "stream",
+        "remote",
+        "executor",
+        "test",
+        "subtest",
+        "result",
+        "retry",
+        "crashes",
+        "detail",
+        "cause",
+    )
     return {name: row[name] for name in keep} | {
         "date": row["slot"],
         "group": row["grp"],

@@ -27,6 +27,7 @@ async def events(front: Front, request: web.Request) -> Data:
         "project": wanted.project,
         "correlation": request.query.get("correlation", ""),
         "next": following,
+        "public_url": front.floor.settings.public_url,
     }
 
 

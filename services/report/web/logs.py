@@ -87,7 +87,9 @@ async def run_log(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     data = await _of_run(front, run["id"], run["log_pack"], name)
     title = f"{name} · run {run['id']}"
-    return await show(request, data, title, f"/run/{run['id']}", f"{run['remote']}/{run['executor']} on {run['branch']}")
+    return await show(
+        request, data, title, f"/run/{run['id']}", f"{run['remote']}/{run['executor']} on {run['branch']}"
+    )
 
 
 async def _of_run(front: Front, run: int, pack: str | None, name: str) -> bytes:

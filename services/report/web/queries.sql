@@ -1,5 +1,8 @@
 -- What the pages read. Every list ends somewhere, by a key or by a limit, so that its cost does not grow with history.
 
+-- plan_anew --
+select set_config('plan_cache_mode', 'force_custom_plan', true)
+
 -- stream_branches --
 -- projects text[], streams text[], most integer
 -- The newest branches of each stream. Cuts of tries are nobody's business but their owner's.
@@ -18,6 +21,10 @@ cross join lateral (
 ) c
 left join report.branches b on b.cut_id = c.id
 order by w.place, c.id desc
+
+-- stream_states --
+-- What branch says of its streams: the slot that comes next, and what keeps it waiting.
+select project, name, next_slot, waiting from branch.streams_v
 
 -- branches --
 -- project text (null: all), stream text (null: all), before bigint (null: newest), most integer
@@ -85,17 +92,21 @@ order by 1 desc, 2, 3, r.attempt
 -- open_runs --
 -- most integer
 select r.id, r.project, r.stream, r.branch, r.series_id, r.remote, r.executor, r.attempt, r.started, r.expected_end,
-       r.planned, r.progressed, d.done, d.failed
+       r.planned, r.progressed, r.day
 from ledger.runs r
 left join branch.cuts_v c on c.id = r.cut_id
-cross join lateral (
-    select count(distinct (k.grp, k.test))::integer as done,
-           count(distinct (k.grp, k.test)) filter (where k.result in ('fail', 'error'))::integer as failed
-    from ledger.cases k
-    where k.day = r.day and k.run_id = r.id and k.subtest = (select n.id from ledger.names n where n.name = '')
-) d
 where r.state = 'open' and coalesce(c.purpose, '') <> 'try'
 order by r.id desc limit $1
+
+-- progress --
+-- days date[], runs bigint[]
+-- The days are named so that the planner leaves all other partitions alone.
+select k.run_id, count(distinct (k.grp, k.test))::integer as done,
+       count(distinct (k.grp, k.test)) filter (where k.result in ('fail', 'error'))::integer as failed
+from ledger.cases k
+where k.day = any($1::date[]) and k.run_id = any($2::bigint[])
+  and k.subtest = (select n.id from ledger.names n where n.name = '')
+group by k.run_id
 
 -- conflicts --
 select project, stream, merge, ours, theirs, files, seen from branch.conflicts_v order by seen desc limit 50
@@ -161,7 +172,7 @@ from chain join ingest.series_v s on s.id = chain.id where s.project = $1 order 
 -- applied --
 -- series bigint
 select revision, outcome, tree, tree_reason, base, head, commits, ref, public_url, already, patch_number, files, reason,
-       log is not null as has_log, at
+       log is not null as has_log, at, attempts, published, pruned
 from branch.applied_v where series_id = $1 order by revision desc limit 20
 
 -- applied_log --
@@ -252,10 +263,21 @@ order by c.grp, c.test, c.subtest, c.attempt limit $7
 -- name text
 select id from ledger.names where name = $1
 
+-- contest_days --
+-- branches integer, stream text, branch text (as in `contest`)
+-- The days that `contest` has to look at.
+select array_agg(distinct r.day) from ledger.runs r
+where r.cut_id in (
+    select c.id from branch.cuts_v c
+    where c.purpose <> 'try' and c.announced is not null and ($2::text is null or c.stream = $2)
+      and ($3::text is null or c.name = $3)
+    order by c.id desc limit $1
+)
+
 -- contest --
 -- branches integer (how many of the newest), stream text, branch text, remote text, executor text, test integer,
 -- group integer (each null: all), subtests boolean, results text[], retried boolean, run bigint, group_after integer,
--- test_after integer, subtest_after integer (null: from the newest), most integer
+-- test_after integer, subtest_after integer (null: from the newest), most integer, days date[]
 -- One row a test: its first attempt, and its last where there were more. The runs come newest first, and reading stops
 -- as soon as the page is full.
 with cuts as materialized (
@@ -279,16 +301,16 @@ from (
 join cuts on cuts.id = r.cut_id
 cross join lateral (
     select c.* from ledger.cases c
-    where c.day = r.day and c.run_id = r.id and ($6::integer is null or c.test = $6)
+    where c.day = any($16::date[]) and c.day = r.day and c.run_id = r.id and ($6::integer is null or c.test = $6)
       and ($7::integer is null or c.grp = $7)
       and ($8 or c.subtest = (select n.id from ledger.names n where n.name = ''))
-      and not exists (select from ledger.cases e where e.day = c.day and e.run_id = c.run_id and e.grp = c.grp
+      and not exists (select from ledger.cases e where e.day = any($16::date[]) and e.day = c.day and e.run_id = c.run_id and e.grp = c.grp
                       and e.test = c.test and e.subtest = c.subtest and e.attempt < c.attempt)
       and (r.id is distinct from $11::bigint or (c.grp, c.test, c.subtest) > ($12::integer, $13::integer, $14::integer))
 ) k
 left join lateral (
     select f.result, f.log from ledger.cases f
-    where f.day = k.day and f.run_id = k.run_id and f.grp = k.grp and f.test = k.test and f.subtest = k.subtest
+    where f.day = any($16::date[]) and f.day = k.day and f.run_id = k.run_id and f.grp = k.grp and f.test = k.test and f.subtest = k.subtest
       and f.attempt > k.attempt
     order by f.attempt desc limit 1
 ) l on true

@@ -1,5 +1,6 @@
 """Series: the list, and one series with its whole way: triage, tree, branches, verdicts, what was posted."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -68,16 +69,21 @@ async def find(front: Front, text: str) -> int:
 
 def fetch_command(applied: Mapping[str, Any]) -> str:
     """The command that fetches what was tested; "" where nothing is published."""
-    if not applied["ref"] or not applied["public_url"]:
+    if not applied["ref"] or not applied["public_url"] or applied["pruned"]:
         return ""
     return f"git fetch {shlex.quote(applied['public_url'])} {shlex.quote(applied['ref'])} && git checkout FETCH_HEAD"
 
 
+_SAID = re.compile(r"(?:^|; )[^:;]*: (success|pending|warning|fail)\b")
+
+
 def agrees(post: Mapping[str, Any]) -> bool | None:
-    """Whether a check in shadow says what Patchwork holds already; None where nothing was found to compare with."""
-    if post["mode"] != "shadow" or not post["found"]:
-        return None
-    return str(post["found"]).split()[0].strip(":,") == post["state"]
+    """Whether a check in shadow says what others have put on Patchwork (``user: state text; …``).
+
+    None where it was sent, or where there is nothing to compare with.
+    """
+    said = _SAID.findall(str(post["found"]))
+    return post["state"] in said if post["mode"] == "shadow" and said else None
 
 
 _RANK = {"success": 0, "pending": 1, "warning": 2, "fail": 3}

@@ -26,7 +26,7 @@ ALIVE = timedelta(seconds=20)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ADDRESS = re.compile(
-    r"[\w.-]+@[\w.:-]+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[?(?<![\w:])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}\]?"
+    r"[\w.-]+@[\w.-]*\w(?::\d+)?|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[?(?<![\w:])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}\]?"
 )
 
 
@@ -50,7 +50,7 @@ async def status(front: Front, request: web.Request) -> Data:
         "pauses": await read.floor(FLOOR, "pauses"),
         "disk": await asyncio.to_thread(disk, settings.data, settings.disk.free),
         "streams": streams,
-        "runs": [_open_run(row, now) for row in await read.rows("open_runs", 100)],
+        "runs": await _open_runs(front, now),
         "conflicts": await read.rows("conflicts"),
         "health": [_health(row) for row in healths],
         "sources": await read.rows("sources"),
@@ -77,13 +77,18 @@ async def _streams(front: Front, now: datetime) -> list[Row]:
     branches: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         branches[row["project"], row["stream"]].append(row | {"runs": runs[row["id"]]})
+    said = {(row["project"], row["name"]): row for row in await front.read.rows("stream_states")}
     return [
-        {
-            "project": project, "name": name, "next": next_slot(now, every), "every": every,
-            "branches": branches[project, name],
-        }
+        {"project": project, "name": name, "every": every, "branches": branches[project, name]}
+        | _upcoming(said.get((project, name)), now, every)
         for project, name, every in wanted
-    ]  # fmt: skip
+    ]
+
+
+def _upcoming(said: Row | None, now: datetime, every: timedelta) -> Row:
+    """When the next branch is due, and what a stream waits for where it is not only the clock."""
+    slot = said["next_slot"] if said else None
+    return {"next": max(slot or now, next_slot(now, every)), "waiting": said["waiting"] if said else ""}
 
 
 def _configured(settings: Settings) -> list[tuple[str, str, timedelta]]:
@@ -114,6 +119,14 @@ def word_of(run: Mapping[str, Any], now: datetime) -> str:
     if run["failed"]:
         return "fail"
     return "pass" if run["tests"] else "infra"
+
+
+async def _open_runs(front: Front, now: datetime) -> list[Row]:
+    rows = await front.read.rows("open_runs", 100)
+    days, runs = sorted({row.pop("day") for row in rows}), [row["id"] for row in rows]
+    progress = {p["run_id"]: p for p in await front.read.rows_planned("progress", days, runs)} if rows else {}
+    begun: Row = {"done": 0, "failed": 0}
+    return [_open_run(row | {k: progress.get(row["id"], begun)[k] for k in begun}, now) for row in rows]
 
 
 def _open_run(row: Row, now: datetime) -> Row:

@@ -22,6 +22,12 @@ class Reading:
     async def rows(self, name: str, *args: object) -> list[Row]:
         return [dict(row) for row in await self._pool.fetch(SQL[name], *args, timeout=TIMEOUT)]
 
+    async def rows_planned(self, name: str, *args: object) -> list[Row]:
+        """The same, planned anew for these parameters: a plan for any would hold every day's partition there is."""
+        async with self._pool.acquire() as conn, conn.transaction(readonly=True):
+            await conn.execute(SQL["plan_anew"], timeout=TIMEOUT)
+            return [dict(row) for row in await conn.fetch(SQL[name], *args, timeout=TIMEOUT)]
+
     async def one(self, name: str, *args: object) -> Row | None:
         row = await self._pool.fetchrow(SQL[name], *args, timeout=TIMEOUT)
         return None if row is None else dict(row)

@@ -9,10 +9,12 @@ from markupsafe import Markup
 
 from shared.formats.clean import plain
 
-GOOD = frozenset({"success", "pass", "applied", "ok", "done", "announced", "active", "take", "idle", "xfail", "posted"})
+GOOD = frozenset({"success", "pass", "applied", "ok", "done", "take", "idle", "xfail", "posted"})
 BAD = frozenset({"fail", "error", "red", "refused", "failed", "broken", "dead", "drop", "malformed"})
 WARN = frozenset({"warning", "warn", "infra", "abandoned", "parked", "hold", "xpass", "leave", "paused", "late"})
-BUSY = frozenset({"pending", "waiting", "open", "running", "planned", "built", "pushed", "busy", "intent", "leased"})
+BUSY = frozenset(
+    {"pending", "waiting", "open", "running", "planned", "built", "pushed", "announced", "busy", "intent", "leased"}
+)
 
 
 def kind_of(state: str) -> str:
@@ -54,7 +56,7 @@ def span(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min"
     if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
+        return f"{minutes // 60} h {minutes % 60:02d} min" if minutes % 60 else f"{minutes // 60} h"
     return f"{minutes // 1440} d"
 
 
@@ -83,9 +85,14 @@ def segment(text: str) -> str:
     return quote(text, safe="@")
 
 
-def tests(names: Sequence[Mapping[str, Any]], most: int = 8) -> list[dict[str, str]]:
-    """The first of a rollup's tests, each with its label."""
+def first_tests(names: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, str]]:
+    """The first of a rollup's tests."""
     return [{"group": t["group"], "test": t["test"]} for t in names[:most]]
+
+
+def counts(numbers: Mapping[str, int]) -> str:
+    """``2 pass, 1 fail``."""
+    return ", ".join(f"{n} {word}" for word, n in numbers.items() if n)
 
 
 FILTERS: Mapping[str, Any] = {
@@ -96,5 +103,6 @@ FILTERS: Mapping[str, Any] = {
     "clean": clean,
     "segment": segment,
     "kind_of": kind_of,
-    "tests": tests,
+    "tests": first_tests,
+    "counts": counts,
 }

@@ -87,6 +87,7 @@ create table branch.selections (
     rival bigint,
     log text references floor.blobs (sha256),
     merged text not null default '',
+    mbox text references floor.blobs (sha256),
     primary key (cut_id, series_id)
 );
 create index selections_series on branch.selections (series_id, cut_id);

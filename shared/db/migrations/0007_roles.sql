@@ -21,7 +21,7 @@ begin
         execute format('grant execute on function floor.sequence_events(integer) to %I', r);
         execute format('grant select on ingest.series_v, ingest.patches_v, ingest.sources_v to %I', r);
         execute format('grant select on branch.trees_v, branch.applied_v, branch.cuts_v, branch.selections_v, '
-                       'branch.orders_v, branch.conflicts_v to %I', r);
+                       'branch.orders_v, branch.conflicts_v, branch.streams_v to %I', r);
         execute format('grant select on executor.plans_v, executor.hosts_v, executor.durations_v to %I', r);
         execute format('grant select on all tables in schema ledger to %I', r);
     end loop;

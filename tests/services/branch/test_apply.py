@@ -1,20 +1,25 @@
 """A series settled on its tree, and published."""
 
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from services.branch.apply import Applying
 from services.branch.publish import Publishing
 from shared.db.pool import Record
-from shared.db.work import Desk, claim, enqueue
-from shared.git.refs import series_ref
-from shared.model.ids import SeriesId
+from shared.db.work import Desk, Do, claim, enqueue
+from shared.git.refs import push, series_ref
+from shared.git.store import Store
+from shared.model.ids import SeriesId, Sha
 from tests.services.branch.world import World
 from tests.shared.git.build import commit, git, head
 
 
 async def settle_all(world: World) -> None:
     """Do all work that is due, as the room's desk does."""
-    kinds = {
+    kinds: dict[str, Do] = {
         "apply": Applying(world.floor, world.repos, world.trees),
         "publish": Publishing(world.floor, world.repos),
     }
@@ -139,6 +144,17 @@ async def test_a_hostile_patch_is_refused_with_the_reason(world: World) -> None:
     assert ".." in found["reason"]
 
 
+async def test_strange_bytes_of_a_mail_are_stored_harmless(world: World) -> None:
+    commit(world.next, "in the way", {"net/core/new.c": "all new\n"})
+    (letter,) = world.change("net/core/dev.c", 3, "changed")
+    letter = letter.replace(b"change net/core/dev.c", b"\xff\x00\x1b[31m \xed\xa0\x80 red").replace(
+        b"dev line 2\n", b"\xfe\n"
+    )
+    found = await settled(world, await world.series([letter]))
+    assert found["outcome"] == "refused"
+    assert found["reason"].isprintable()
+
+
 @pytest.mark.parametrize("state", ["superseded", "withdrawn"])
 async def test_a_series_that_is_not_wanted_any_more_leaves_no_trace(world: World, state: str) -> None:
     series = await world.series(world.change("net/core/dev.c", 3, "changed"), state=state)
@@ -146,6 +162,60 @@ async def test_a_series_that_is_not_wanted_any_more_leaves_no_trace(world: World
     await settle_all(world)
     assert await world.owner.fetchval("select count(*) from branch.applied") == 0
     assert await events(world) == []
+
+
+async def test_a_stop_between_push_and_announcement_costs_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = await world.series(world.change("net/core/dev.c", 3, "changed"))
+
+    async def die(*_: object, **__: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("services.branch.publish.stage", die)
+        await settled(world, series)
+    assert len(world.tags()) == 1
+    assert await events(world) == []
+    assert (await row(world, series))["published"] is None
+    await world.owner.execute("update floor.work set due = now()")
+    await settle_all(world)
+    assert await events(world) == ["series.applied.v1"]
+    assert list(world.tags().values()) == [(await row(world, series))["head"]]
+
+
+async def test_a_store_that_was_deleted_before_publishing_starts_the_series_anew(world: World) -> None:
+    series = await world.series(world.change("net/core/dev.c", 3, "changed"))
+    await ask(world, series)
+    work = await claim(world.floor.pool, "branch", ["apply"], "test")
+    assert work is not None
+    await Applying(world.floor, world.repos, world.trees)(work)
+    shutil.rmtree(world.settings.data / "git")
+    await settle_all(world)
+    assert await events(world) == []
+    await world.owner.execute("update branch.applied set at = at - interval '2 minutes'")
+    await world.owner.execute("update floor.work set due = now() where state = 'ready'")
+    await settle_all(world)
+    assert await events(world) == ["series.applied.v1"]
+
+
+async def test_many_series_are_pushed_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pushed: list[int] = []
+
+    async def counted(store: Store, url: str, refs: Mapping[str, Sha], **how: Any) -> None:
+        pushed.append(len(refs))
+        await push(store, url, refs, **how)
+
+    monkeypatch.setattr("services.branch.publish.push", counted)
+    for n in range(1, 8):
+        series = await world.series(world.change("net/core/dev.c", n, "changed"))
+        await ask(world, series)
+    applying = Applying(world.floor, world.repos, world.trees)
+    while work := await claim(world.floor.pool, "branch", ["apply"], "test"):
+        await applying(work)
+    await settle_all(world)
+    assert pushed == [7]
+    assert len(world.tags()) == 7
 
 
 async def test_a_series_withdrawn_between_applying_and_publishing_is_not_published(world: World) -> None:

@@ -1,5 +1,6 @@
 """Branches cut: what is on them, what is not and why; and that no stop between two steps costs or doubles anything."""
 
+import shutil
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from services.branch import store as table
 from services.branch.cutter import Cutter
 from shared.errors import NetciError, Transient
 from shared.git.apply import NotApplied
+from shared.git.refs import push
 from shared.model.ids import SeriesId
 from tests.services.branch.conftest import WorldFor
 from tests.services.branch.test_apply import ask, settle_all
@@ -30,7 +32,7 @@ async def applied(world: World, letters: list[bytes], **how: Any) -> SeriesId:
 
 async def request(world: World, *names: str) -> None:
     await world.owner.execute(
-        "insert into branch.requests (project, stream, message_ids, by, why) values ('netdev', 'next', $1, 'ada', 'try')",
+        "insert into branch.requests (project, stream, message_ids, by) values ('netdev', 'next', $1, 'ada')",
         list(names) or None,
     )
 
@@ -260,9 +262,7 @@ async def test_what_is_built_is_not_composed_again(world: World, monkeypatch: py
 
 
 async def test_a_push_whose_answer_was_lost_is_not_repeated(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    import services.branch.cutter as module
-
-    real, calls = module.push, 0
+    real, calls = push, 0
 
     async def lost(*args: Any, **kwargs: Any) -> None:
         nonlocal calls
@@ -270,7 +270,7 @@ async def test_a_push_whose_answer_was_lost_is_not_repeated(world: World, monkey
         await real(*args, **kwargs)
         raise Transient("the answer was lost")
 
-    monkeypatch.setattr(module, "push", lost)
+    monkeypatch.setattr("services.branch.cutter.push", lost)
     await request(world)
     with pytest.raises(Transient):
         await a_cutter(world).round()
@@ -282,8 +282,6 @@ async def test_a_push_whose_answer_was_lost_is_not_repeated(world: World, monkey
 async def test_composing_again_gives_the_same_commit_even_in_another_store(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     await stopped_cut(world, monkeypatch, "cutter:push")
     (before,) = await cuts(world)
     world.repos.close()

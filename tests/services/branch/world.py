@@ -1,4 +1,4 @@
-"""A small world for the room: trees and a remote as repositories, settings that name them, series in ingest's tables."""
+"""A small world for the room: trees and a remote as repositories, settings that name them, series as of ingest."""
 
 import textwrap
 from collections.abc import Mapping, Sequence

@@ -3,10 +3,12 @@
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
+from services.report.deciding import Deciding
 from shared.db.pool import connect
 from shared.ledger.write import Ending
 from shared.model.results import CheckState
 from shared.pauses import pause, resume
+from shared.practice.patchwork.changes import post_check
 from tests.services.report.builders import (
     a_case,
     a_cut,
@@ -216,8 +218,6 @@ async def test_a_pause_holds_posts_back_and_resume_lets_them_go(world_for: World
 async def test_shadow_posts_nothing_and_records_what_others_say(world_for: WorldFor) -> None:
     world = await world_for(post="shadow")
     pw = world.site.patchwork
-    from shared.practice.patchwork.changes import post_check
-
     post_check(pw, pw.patches[1], pw.user("maintainer"), {"state": "warning", "context": "contest"}, False)
     before = world.posted()
     cut = await a_cut(world.owner, [await a_series(world.owner)])
@@ -226,8 +226,8 @@ async def test_shadow_posts_nothing_and_records_what_others_say(world_for: World
         await world.settled(1)
     assert world.posted() == before
     assert len(pw.checks) == 1
-    row = await world.owner.fetchrow("select status, found from report.posts")
-    assert tuple(row) == ("shadowed", "maintainer: warning ")
+    assert await world.owner.fetchval("select status from report.posts") == "shadowed"
+    assert await world.owner.fetchval("select found from report.posts") == "maintainer: warning"
 
 
 async def test_after_shadow_comes_on_and_what_stands_is_posted(world_for: WorldFor) -> None:
@@ -254,8 +254,6 @@ async def test_post_off_decides_and_asks_nothing(world_for: WorldFor) -> None:
 
 
 async def test_a_verdict_set_by_hand_is_posted_and_stays(world_for: WorldFor) -> None:
-    from services.report.deciding import Deciding
-
     world = await world_for()
     series = await a_series(world.owner)
     cut = await a_cut(world.owner, [series])
@@ -312,8 +310,6 @@ async def test_a_second_fold_changes_and_posts_nothing(world_for: WorldFor) -> N
     async with AsyncExitStack() as stack:
         conn = await connect(world.floor.dsn, "report")
         stack.push_async_callback(conn.close)
-        from services.report.deciding import Deciding
-
         before = await conn.fetchrow("select * from report.verdicts")
         async with conn.transaction():
             await Deciding(world.floor.settings).branch(conn, cut, datetime.now(UTC))

@@ -111,6 +111,28 @@ async def test_drifted_context_is_merged_three_way(tmp_path: Path) -> None:
     assert list(done.commits) == am(tree, base, letters, "-3")
 
 
+async def test_versions_that_we_never_saw_are_no_help(tmp_path: Path) -> None:
+    tree = a_tree(tmp_path / "tree")
+    old = head(tree)
+    commit(tree, "unseen", {"net/ipv4/tcp.c": lines("tcp").replace("line 9\n", "unseen\n")})
+    middle = head(tree)
+    commit(tree, "the patch", {"net/ipv4/tcp.c": lines("tcp").replace("line 9\n", "unseen\nmore\n")})
+    letters = mails(tree, middle)
+    git(tree, "reset", "-q", "--hard", old)
+    store, base = await a_store(tmp_path / "store.git", tree)
+    no = await refused(store, base, letters)
+    assert (no.files, no.already) == (("net/ipv4/tcp.c",), False)
+
+
+async def test_all_or_nothing_and_again(tmp_path: Path) -> None:
+    tree = a_tree(tmp_path / "tree")
+    base = head(tree)
+    commit(tree, "x", {"README": "x\n"})
+    letters = mails(tree, base)
+    store, _ = await a_store(tmp_path / "store.git", tree)
+    assert await applied(store, base, letters) == await applied(store, base, letters)
+
+
 async def test_conflict_names_patch_and_files(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "tree")
     old = head(tree)

@@ -1,5 +1,7 @@
 """Patches that want out of the store: whatever they say, nothing is written elsewhere, and git says why."""
 
+import base64
+import zlib
 from pathlib import Path
 
 import pytest
@@ -46,7 +48,8 @@ async def attempt(tmp_path: Path, *letters: bytes) -> Applied | NotApplied:
     "path",
     [
         "b/../outside/owned", "b/net/../../outside/owned", "b/..", "b/.git/config", "b/net/.git/hooks/post-checkout",
-        "b/.GIT/config", '"b/\\056\\056/outside/owned"', '"b/.\\147it/config"', "b/.", "b/net/", '"b/a\\000b"', "b/.git",
+        "b/.GIT/config", '"b/\\056\\056/outside/owned"', '"b/.\\147it/config"', "b/.",
+        "b/net/", '"b/a\\000b"', "b/.git",
         "b/\x01/../../x", "a/../../outside/owned",
     ],
 )  # fmt: skip
@@ -140,6 +143,47 @@ async def test_broken_diffs_are_refused(tmp_path: Path, diff: bytes) -> None:
     assert not list(tmp_path.rglob("owned"))
 
 
+async def test_a_git_that_breaks_down_over_a_patch_blames_the_patch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git 2.39 dies of SIGSEGV over this header; we know better than to hand it over, unless we are made to."""
+    monkeypatch.setattr("shared.git.apply.has_endless_name", lambda _: False)
+    done = await attempt(tmp_path, a_mail("diff --git " + "a/x " * 200_000 + "\nnew file mode 100644\n"))
+    assert isinstance(done, NotApplied)
+
+
+async def test_a_patch_cannot_pretend_that_the_disk_is_full(tmp_path: Path) -> None:
+    lie = "x: No space left on device"
+    for diff in (NEW.format(f"b/../{lie}"), f"--- a/{lie}\n+++ b/{lie}\n@@ -1 +1 @@\n-x\n+y\n"):
+        assert isinstance(await attempt(tmp_path, a_mail(diff)), NotApplied)
+
+
+async def test_a_binary_patch_that_claims_to_be_endless(tmp_path: Path) -> None:
+    data = zlib.compress(b"x" * 10)
+    line = chr(ord("A") + len(data) - 1) + base64.b85encode(data, pad=True).decode()
+    header = "diff --git a/x b/x\nnew file mode 100644\nindex 0000000..1111111\n"
+    diff = f"{header}GIT binary patch\nliteral 8000000000\n{line}\n\n"
+    done = await attempt(tmp_path, a_mail(diff))
+    assert isinstance(done, NotApplied)
+    assert "memory" in done.reason
+
+
+async def test_a_path_that_we_did_not_find_in_the_diff_is_not_created(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could be there in the base, unseen: README is."""
+    monkeypatch.setattr("shared.git.apply.touched", lambda _: frozenset())
+    done = await attempt(tmp_path, a_mail(NEW.format("b/README")))
+    assert isinstance(done, NotApplied)
+    assert "not understood" in done.reason
+
+
+async def test_paths_deeper_than_any_tree(tmp_path: Path) -> None:
+    done = await attempt(tmp_path, a_mail(NEW.format("b/" + "x/" * 1000 + "y")))
+    assert isinstance(done, NotApplied)
+    assert "deeper" in done.reason
+
+
 async def test_a_line_of_ten_megabytes(tmp_path: Path) -> None:
     done = await attempt(tmp_path, a_mail(NEW.format("b/long").replace("+x", "+" + "x" * (10 << 20))))
     assert isinstance(done, Applied)
@@ -153,10 +197,10 @@ async def test_reasons_carry_no_control_characters(tmp_path: Path) -> None:
 
 
 PIECES = [
-    "diff --git a/README b/README\n", "--- a/README\n", "+++ b/README\n", "--- /dev/null\n", "+++ b/../x\n", "+++ b/.git/x\n",
-    "@@ -1,2 +1,2 @@\n", "@@ -0,0 +1 @@\n", "-readme line 1\n", "+x\n", " readme line 2\n", "new file mode 120000\n",
-    "rename from README\n", "rename to /tmp/x\n", "copy from net\n", "deleted file mode 100644\n", "index 1..2\n",
-    "\\ No newline\n", "GIT binary patch\n", "delta 10\n", "zcmZ\n", "\n",
+    "diff --git a/README b/README\n", "--- a/README\n", "+++ b/README\n", "--- /dev/null\n", "+++ b/../x\n",
+    "+++ b/.git/x\n", "@@ -1,2 +1,2 @@\n", "@@ -0,0 +1 @@\n", "-readme line 1\n", "+x\n", " readme line 2\n",
+    "new file mode 120000\n", "rename from README\n", "rename to /tmp/x\n", "copy from net\n",
+    "deleted file mode 100644\n", "index 1..2\n", "\\ No newline\n", "GIT binary patch\n", "delta 10\n", "zcmZ\n", "\n",
 ]  # fmt: skip
 
 # The folder is shared by all examples: the store may well know what the last one left.

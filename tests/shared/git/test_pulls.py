@@ -260,9 +260,8 @@ async def test_addresses_that_are_refused_without_any_contact(tmp_path: Path, ur
     async def never(host: str, port: int) -> Sequence[str]:
         raise AssertionError(f"asked for {host}")
 
-    store, _ = await a_pull(tmp_path)
     with pytest.raises(Refused):
-        await fetch_pull(store, url, "main", allowed=LIST, resolve=never)
+        await fetch_pull(Store(tmp_path / "store.git"), url, "main", allowed=LIST, resolve=never)
     assert not list(tmp_path.rglob("owned"))
 
 
@@ -292,10 +291,11 @@ async def test_private_networks_are_refused(tmp_path: Path, ip: str) -> None:
     async def there(host: str, port: int) -> Sequence[str]:
         return ["8.8.8.8", ip]
 
-    store, _ = await a_pull(tmp_path)
     assert not is_public(ip)
     with pytest.raises(Refused, match="private network"):
-        await fetch_pull(store, "https://pull.example/pub/x", "main", allowed=LIST, resolve=there)
+        await fetch_pull(
+            Store(tmp_path / "store.git"), "https://pull.example/pub/x", "main", allowed=LIST, resolve=there
+        )
 
 
 @pytest.mark.parametrize("ip", ["8.8.8.8", "145.40.73.55", "2604:1380:40f1:3f00::1", "64:ff9b::808:808"])
@@ -304,6 +304,10 @@ def test_public_addresses(ip: str) -> None:
 
 
 async def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
-    store, _ = await a_pull(tmp_path)
     with pytest.raises(Transient, match="resolved"):
-        await fetch_pull(store, "https://no.such.host.invalid/pub/x", "main", allowed=["no.such.host.invalid/pub"])
+        await fetch_pull(
+            Store(tmp_path / "store.git"),
+            "https://no.such.host.invalid/pub/x",
+            "main",
+            allowed=["no.such.host.invalid/pub"],
+        )

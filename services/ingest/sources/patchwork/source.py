@@ -135,11 +135,12 @@ class PatchworkSource:
             for row in read_all(PatchRow, page)
         ]
 
-    async def parcel(self, external_id: int, ticket: Mapping[str, Any]) -> Parcel | Sighting:
-        """`ticket` is the series as a list described it; without it the series is asked for first."""
-        row = read(SeriesRow, ticket or await self._client.get(f"series/{external_id}/"))
-        if not row.received_all:
-            return sighting(row)
+    async def look(self, external_id: int) -> Sighting:
+        return sighting(read(SeriesRow, await self._client.get(f"series/{external_id}/")))
+
+    async def parcel(self, ticket: Mapping[str, Any]) -> Parcel:
+        """`ticket` is the series as Patchwork described it."""
+        row = read(SeriesRow, ticket)
         mbox = await self._mbox(row.id)
         cover = await self._cover(row.cover_letter)
         return parcel(row, mbox, cover)

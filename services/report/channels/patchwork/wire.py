@@ -107,9 +107,8 @@ def read_others(answer: Answer, parcel: Parcel) -> Receipt:
     newest: dict[str, str] = {}
     for check in checks:
         user = check.get("user") or {}
-        newest.setdefault(
-            str(user.get("username", "?")), f"{check.get('state')} {clip(str(check.get('description') or ''))}"
-        )
+        words = clip(f"{check.get('state')} {check.get('description') or ''}")
+        newest.setdefault(str(user.get("username", "?")), words)
     return Receipt("shadowed", "compared", found="; ".join(f"{who}: {said}" for who, said in newest.items()))
 
 

@@ -152,7 +152,7 @@ async def test_a_host_without_the_tools_is_to_blame_not_the_patch(
     (tmp_path / "tools/testing/selftests").mkdir(parents=True)
     (tmp_path / "tools/testing/selftests/lib.mk").write_text("install:\n\trsync -a here there\n")
     (tmp_path / "bin").mkdir()
-    for tool in ("grep", "make"):
+    for tool in ("sh", "grep", "make"):
         (tmp_path / "bin" / tool).symlink_to(f"/usr/bin/{tool}")
     step = net().prepare(place)[0]
     assert step.check

@@ -1,0 +1,115 @@
+"""netci: all rooms, or the named ones, in one process; and the commands that look after them.
+
+The only file that sees every room.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from services import looking, running, upkeep
+from shared import log
+from shared.errors import NetciError, Refused
+from shared.floor import Floor
+from shared.service import MakeRoom, Room
+from shared.settings import Settings, load
+
+ROOMS = ("ingest", "branch", "executor", "report")
+CLASSES = {
+    "ingest": "services.ingest.app:IngestRoom",
+    "branch": "services.branch.app:BranchRoom",
+    "executor": "services.executor.app:ExecutorRoom",
+    "report": "services.report.app:ReportRoom",
+}
+"""Named, not imported: `netci cut` need not load the web, nor a room apart the libraries of the others."""
+
+EPILOG = """\
+Start here:
+  netci demo             the whole road on practice servers: watch series arrive, get tested, be reported
+  netci doctor           say what is missing or unreachable, and how to mend it
+  netci up               all rooms in one process, with a database of its own unless one is configured
+  netci cut STREAM       put what is pending on a test branch now
+  netci status           what runs, what waits, what is broken
+
+The configuration is --config, else $NETCI_CONFIG, else ./netci.toml, else /etc/netci/netci.toml.
+Exit codes: 0 done, 1 no (the answer or outcome is bad), 2 wrong use or configuration, 3 something broke or is away.
+"""
+
+
+def makers(names: Sequence[str]) -> dict[str, MakeRoom]:
+    """How each room is made."""
+    return {name: _maker(CLASSES[name]) for name in names}
+
+
+def _maker(place: str) -> MakeRoom:
+    def make(floor: Floor) -> Room:
+        module, _, name = place.partition(":")
+        room: Room = getattr(import_module(module), name)(floor)
+        return room
+
+    return make
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line, rooms' own commands included."""
+    top = argparse.ArgumentParser(
+        prog="netci", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("--config", type=Path, default=None, metavar="FILE", help="the configuration (TOML)")
+    top.add_argument("--log", default="info", choices=("debug", "info", "warning", "error"), help="how much to log")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    running.add(commands, makers, ROOMS)
+    upkeep.add(commands)
+    looking.add(commands, ROOMS)
+    for room in ("branch", "report"):
+        if not __import__("importlib.util").util.find_spec(f"services.{room}.cli"): continue  # TEMP
+        import_module(f"services.{room}.cli").add(commands)
+    return top
+
+
+def find_config(given: Path | None) -> Path:
+    """Which file is meant. Raises Refused if none is there."""
+    if given is not None:
+        return given
+    if named := os.environ.get("NETCI_CONFIG"):
+        return Path(named)
+    for place in (Path("netci.toml"), Path("/etc/netci/netci.toml")):
+        if place.exists():
+            return place
+    raise Refused("no configuration: give --config FILE, or set NETCI_CONFIG; config/example.toml is one to copy")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The program."""
+    args = parser().parse_args(argv)
+    log.configure(level=args.log)
+    try:
+        settings: Settings | None = None if getattr(args, "bare", False) else load(find_config(args.config))
+        code = asyncio.run(_run(args, settings))
+    except KeyboardInterrupt:
+        code = 130
+    except Refused as exc:
+        code = _complain(exc, 2)
+    except NetciError as exc:
+        code = _complain(exc, 3)
+    except BrokenPipeError:
+        code = 1
+    sys.exit(code)
+
+
+async def _run(args: Any, settings: Settings | None) -> int:
+    return int(await args.run(args, settings))
+
+
+def _complain(exc: Exception, code: int) -> int:
+    print(f"netci: {exc}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

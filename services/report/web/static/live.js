@@ -1,0 +1,74 @@
+// Keeps a page fresh. The body says which events concern it (data-live, "*" for all; data-subject for one thing
+// only); when one comes, the page is fetched again and its parts (data-part, by id) are put in place of the old ones.
+// Without this script every page works, it only doesn't move.
+
+const body = document.body;
+const kinds = body.dataset.live;
+const subject = body.dataset.subject;
+const every = Number(body.dataset.every || 0) * 1000;
+const WAIT = 400;
+
+let due = 0;
+let busy = false;
+let again = false;
+
+function keepOpen(old, fresh) {
+  for (const was of old.querySelectorAll("details[id]")) {
+    const now = fresh.querySelector(`#${CSS.escape(was.id)}`);
+    if (now) now.open = was.open;
+  }
+}
+
+function replace(fresh) {
+  for (const part of document.querySelectorAll("[data-part]")) {
+    const next = fresh.getElementById(part.id);
+    if (!next || next.innerHTML === part.innerHTML) continue;
+    if (part.contains(document.activeElement) && document.activeElement.matches("input, select")) continue;
+    keepOpen(part, next);
+    const scrolled = [...part.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
+    part.replaceChildren(...document.adoptNode(next).childNodes);
+    part.querySelectorAll(".scroll").forEach((box, i) => { box.scrollLeft = scrolled[i] || 0; });
+  }
+}
+
+async function refresh() {
+  due = 0;
+  if (busy) { again = true; return; }
+  busy = true;
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (answer.ok) replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  } catch { /* the stream says when we are back */ }
+  busy = false;
+  if (again) { again = false; soon(); }
+}
+
+function soon() {
+  // A little chance, so that a thousand open pages don't ask in the same instant.
+  if (!due) due = setTimeout(refresh, WAIT + Math.random() * WAIT);
+}
+
+function follow() {
+  const query = kinds === "*" ? "" : `?type=${kinds}`;
+  const stream = new EventSource(`/api/v1/events/stream${query}`);
+  const pulse = document.getElementById("pulse");
+  const heard = (event) => {
+    if (subject && event.data && !event.data.includes(`"${subject}"`)) return;
+    soon();
+  };
+  stream.addEventListener("open", () => { pulse.textContent = "live"; pulse.className = "pulse on"; pulse.hidden = false; });
+  stream.addEventListener("error", () => { pulse.textContent = "offline"; pulse.className = "pulse off"; });
+  stream.addEventListener("gap", soon);
+  const types = kinds === "*"
+    ? ["series.arrived", "series.changed", "series.applied", "series.refused", "tree.moved", "check.done",
+       "branch.cut", "run.started", "run.progress", "run.done", "verdict.changed"]
+    : kinds.split(",");
+  for (const kind of types) stream.addEventListener(`dev.netci.${kind}.v1`, heard);
+  addEventListener("pagehide", () => stream.close());
+}
+
+if (kinds) {
+  follow();
+  addEventListener("pageshow", (event) => { if (event.persisted) { follow(); soon(); } });
+}
+if (every) setInterval(() => { if (!document.hidden) soon(); }, every);

@@ -1,0 +1,96 @@
+"""The play: what is posted and cut when, and what must then be on Patchwork."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Never
+
+from shared.errors import InfraError
+from shared.practice.demo.judge import Judge, table
+from shared.practice.demo.narrate import Narrator
+from shared.practice.demo.stage import Stage, staged
+from shared.practice.world_series import Role
+from shared.race import race
+
+PATIENCE = 25.0
+"""Seconds that any one step of the play may take; on an idle machine it takes a few."""
+
+
+async def demo(*, seed: int, once: bool, listen: str, keep: bool) -> int:
+    """Play it. With `once` the exit code says whether every verdict was right."""
+    print(f"netci demo, seed {seed}: setting the stage …", flush=True)
+    async with staged(seed, listen, keep) as stage:
+        narrator = Narrator(stage.http)
+        narrator.say(f"netci is up: http://{listen}/  (log: {stage.folder / 'netci.log'})")
+        narrator.say(
+            f"practice Patchwork: {stage.patchwork.url}/api/  practice hosts: {', '.join(stage.fleet.addresses)}"
+        )
+        try:
+            faults = await race(_play(stage, narrator), narrator.follow(), _alive(stage))
+        except InfraError as exc:
+            print(f"\nthe demo broke: {exc}\n\nnetci's log ends:\n{stage.log_tail()}")
+            return 3
+        _show(stage, faults)
+        if once:
+            return 1 if faults else 0
+        await _stay(stage, narrator, listen)
+    return 0
+
+
+def _show(stage: Stage, faults: list[str]) -> None:
+    print()
+    print(table(stage))
+    print()
+    for fault in faults:
+        print(f"WRONG: {fault}")
+    print("every verdict is as it should be" if not faults else f"{len(faults)} verdicts are wrong")
+
+
+async def _stay(stage: Stage, narrator: Narrator, listen: str) -> None:
+    print(f"\nIt stays up. Look at http://{listen}/ , http://{listen}/contest , http://{listen}/series")
+    print(f"Try: netci --config {stage.config} cut net-next --why 'once more'.  Ctrl-C ends it.", flush=True)
+    stop = asyncio.Event()
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(sig, stop.set)
+    following = asyncio.ensure_future(narrator.follow())
+    await stop.wait()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+async def _alive(stage: Stage) -> Never:
+    while True:
+        if stage.netci.poll() is not None:
+            raise InfraError(f"netci ended with {stage.netci.returncode}")
+        await asyncio.sleep(0.5)
+
+
+async def _play(stage: Stage, narrator: Narrator) -> list[str]:
+    judge = Judge(stage)
+    for series in stage.world.series:
+        if series.role is Role.NEW:
+            await _until(judge.old_settled, "v1 is applied and its checks are posted")
+            judge.v2_came()
+        narrator.say(f"posting    {series.title!r} v{series.version} ({series.role}), {len(series.mails)} mails")
+        for mail in series.mails:
+            stage.patchwork.submit(mail)
+        await asyncio.sleep(0.3)
+    await _until(judge.all_settled_on_trees, "every series is applied and its tree_selection and apply are posted")
+    await stage.command("cut", "net-next", "--why", "the demo's first branch")
+    await _until(judge.first_cut_reported, "the first branch is tested and reported")
+    faults = judge.after_first_cut()
+    breaking = stage.world.by_role(Role.BREAKING)
+    narrator.say(f"holding    {breaking.title!r}: it broke {', '.join(breaking.breaks)}")
+    await stage.command("series", "hold", breaking.message_ids[0], "--why", f"breaks {', '.join(breaking.breaks)}")
+    await stage.command("cut", "net-next", "--why", "once more, without what broke it")
+    await _until(judge.second_cut_reported, "the second branch is tested and reported")
+    return faults + judge.after_second_cut()
+
+
+async def _until(done: Callable[[], bool], what: str) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not done():  # noqa: ASYNC110  it looks at a server that knows nothing of us
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise InfraError(f"after {PATIENCE:.0f} s it is still not so that {what}") from None

@@ -1,0 +1,169 @@
+"""The demo's stage: practice Patchwork, tree and hosts in this process, netci as the program that users run."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.errors import InfraError, Transient
+from shared.http import Http, client
+from shared.practice.hosts import Fleet, served_hosts
+from shared.practice.patchwork import Served, served
+from shared.practice.world_series import World, write
+
+CONFIG = """\
+data = "{data}"
+[web]
+listen = "{listen}"
+public_url = "http://{listen}"
+[disk]
+free = 0
+[projects.netdev]
+post = "on"
+[projects.netdev.patchwork]
+url = "{patchwork}"
+project = "netdevbpf"
+token_env = "NETCI_PATCHWORK_TOKEN"
+poll = "1s"
+[projects.netdev.triage]
+preset = "netdev"
+[projects.netdev.trees.net-next]
+git = "{tree}"
+branch = "main"
+tags = ["net-next"]
+[projects.netdev.trees.net]
+git = "{tree}"
+branch = "net"
+tags = ["net"]
+kind = "fixes"
+[projects.netdev.streams.net-next]
+tree = "net-next"
+merge = ["net"]
+every = "52w"
+push = "{testing}"
+public = "{testing}"
+context = "contest"
+skips = "ignore"
+[[remotes]]
+name = "metal"
+report = true
+[[executors]]
+remote = "metal"
+name = "vmksft-net"
+streams = ["net-next"]
+suite = {{ kind = "kselftest", targets = ["net"] }}
+driver = {{ kind = "ssh", hosts = {hosts}, key_file = "{key}", known_hosts = "{known_hosts}" }}
+retries = 1
+deadline = "30m"
+"""
+
+
+@dataclass
+class Stage:
+    """Everything that takes part. `netci` is the running program."""
+
+    folder: Path
+    world: World
+    patchwork: Served
+    fleet: Fleet
+    http: Http
+    netci: "subprocess.Popen[bytes]"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "netci.toml"
+
+    async def command(self, *words: str) -> str:
+        """Run `netci WORDS` as a user would. Raises InfraError with what it said if it fails."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services", "--config", str(self.config), "--log", "warning", *words,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=_root(),
+        )  # fmt: skip
+        async with asyncio.timeout(60):
+            out, _ = await process.communicate()
+        if process.returncode:
+            raise InfraError(f"netci {' '.join(words)}: {out.decode(errors='replace')}")
+        return out.decode(errors="replace")
+
+    def log_tail(self, lines: int = 30) -> str:
+        text = (self.folder / "netci.log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+
+def _root() -> Path:
+    return Path(__file__).resolve().parents[3]
+
+
+@asynccontextmanager
+async def staged(seed: int, listen: str, keep: bool) -> AsyncIterator[Stage]:
+    """Set the stage and clear it away; with `keep` the folder stays."""
+    folder = Path(tempfile.mkdtemp(prefix="netci-demo-", dir="/var/tmp"))
+    folder.chmod(0o711)
+    try:
+        async with AsyncExitStack() as stack:
+            world = await asyncio.to_thread(write, folder / "world", seed)
+            patchwork = await stack.enter_async_context(served())
+            fleet = await stack.enter_async_context(served_hosts(2, folder / "hosts"))
+            _write_config(folder, world, patchwork, fleet, listen)
+            netci = await stack.enter_async_context(_program(folder, patchwork))
+            http = await stack.enter_async_context(client("demo", f"http://{listen}", timeout=20))
+            stage = Stage(folder, world, patchwork, fleet, http, netci)
+            await _ready(stage)
+            yield stage
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_config(folder: Path, world: World, patchwork: Served, fleet: Fleet, listen: str) -> None:
+    testing = folder / "testing.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(testing)], check=True, timeout=30)
+    text = CONFIG.format(
+        data=folder / "data", listen=listen, patchwork=patchwork.url, tree=world.tree.url, testing=f"file://{testing}",
+        hosts=_toml_list(fleet.addresses), key=fleet.key_file, known_hosts=fleet.known_hosts,
+    )  # fmt: skip
+    (folder / "netci.toml").write_text(text)
+
+
+def _toml_list(words: Sequence[str]) -> str:
+    return "[" + ", ".join(f'"{word}"' for word in words) + "]"
+
+
+@asynccontextmanager
+async def _program(folder: Path, patchwork: Served) -> AsyncIterator["subprocess.Popen[bytes]"]:
+    """`netci up`, its log in the folder; ended by SIGTERM."""
+    environment = os.environ | {"NETCI_PATCHWORK_TOKEN": patchwork.token("nipa-bot")}
+    (folder / "data").mkdir(mode=0o711)
+    with (folder / "netci.log").open("ab") as out:
+        process = subprocess.Popen(  # noqa: ASYNC220  it takes milliseconds, and the loop has nothing else to do
+            [sys.executable, "-m", "services", "--config", str(folder / "netci.toml"), "up"],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, cwd=_root(),
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            await asyncio.to_thread(process.wait, 20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+
+
+async def _ready(stage: Stage) -> None:
+    for _ in range(300):
+        if stage.netci.poll() is not None:
+            raise InfraError(f"netci ended at once:\n{stage.log_tail()}")
+        try:
+            if (await stage.http.request("GET", "/readyz")).status == 200:
+                return
+        except Transient:
+            pass
+        await asyncio.sleep(0.2)
+    raise InfraError(f"netci did not get ready within 60 s:\n{stage.log_tail()}")

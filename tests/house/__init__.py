@@ -1,0 +1,1 @@
+"""Tests of the house itself: what is shipped beside the code keeps its promises."""
