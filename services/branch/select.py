@@ -23,9 +23,9 @@ class Order:
 class Candidate:
     """One series that is thought of.
 
-    `state` and `reason` are ingest's. `settled` is None until branch has settled this revision, then whether it
-    applied; `posted` is the source's own number, which rises as series come in there; `tree` is where, `settled_reason` why or why not. `gates` holds the settled checks of other contexts
-    (state and text).
+    `posted` is the source's own number, which rises as series come in there; `state` and `reason` are ingest's.
+    `settled` is None until branch has settled this revision, then whether it applied; `tree` is where,
+    `settled_reason` why or why not. `gates` holds the settled checks of other contexts (state and text).
     """
 
     id: SeriesId

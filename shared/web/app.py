@@ -17,6 +17,7 @@ from shared.metrics import exposition
 from shared.web.client import TRUSTED, address_of, networks
 from shared.web.errors import answer_errors
 from shared.web.headers import conditional, secure
+from shared.web.rates import Rates
 
 log = structlog.get_logger(__name__)
 
@@ -90,10 +91,13 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 def make_app(
-    *, ready: Ready | None = None, trusted: Iterable[str] = (), body_limit: int = BODY_LIMIT
+    *, ready: Ready | None = None, trusted: Iterable[str] = (), body_limit: int = BODY_LIMIT, rates: Rates | None = None
 ) -> web.Application:
-    """The bare application. `trusted` are proxies whose forwarded address is believed; limits are in bytes."""
-    app = web.Application(middlewares=[one_line, conditional, answer_errors, in_time], client_max_size=body_limit)
+    """The bare application. `trusted` are proxies whose forwarded address is believed; `body_limit` is in bytes."""
+    limits = [rates.middleware] if rates is not None else []
+    app = web.Application(
+        middlewares=[one_line, *limits, conditional, answer_errors, in_time], client_max_size=body_limit
+    )
     app[TRUSTED] = networks(trusted)
     app[PATIENT] = set()
     if ready is not None:

@@ -19,7 +19,8 @@ def networks(names: Iterable[str]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(name, strict=False) for name in names)
 
 
-def _trusted(address: str, proxies: Sequence[Network]) -> bool:
+def is_trusted(address: str, proxies: Sequence[Network]) -> bool:
+    """Whether `address` is one of our proxies."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -29,13 +30,13 @@ def _trusted(address: str, proxies: Sequence[Network]) -> bool:
 
 def client_address(peer: str, forwarded: str, proxies: Sequence[Network]) -> str:
     """The client's address, from the socket's `peer` and the X-Forwarded-For header."""
-    if not forwarded or not (peer == "" or _trusted(peer, proxies)):
+    if not forwarded or not (peer == "" or is_trusted(peer, proxies)):
         return peer
     chain = [part.strip().strip("[]") for part in forwarded.split(",")]
     for address in reversed(chain):
         if not _is_address(address):
             return peer
-        if not _trusted(address, proxies):
+        if not is_trusted(address, proxies):
             return address
     return chain[0]
 

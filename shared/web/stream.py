@@ -27,6 +27,13 @@ PER_ADDRESS = 64
 REPLAYS = 4
 """Replays of the past at one time, all readers together: they are the only cost that a reader has."""
 MOST_WAIT = 60.0
+HEADERS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    # nginx buffers answers unless told; other proxies are told by their configuration.
+    "X-Accel-Buffering": "no",
+    "Access-Control-Allow-Origin": "*",
+}
 
 _KINDS = {event.kind: name for name, event in BY_TYPE.items()}
 
@@ -58,8 +65,8 @@ class Stream:
 
     def mount(self, app: web.Application, path: str = "/api/v1/events") -> None:
         """`path` answers a stream or a page by Accept; ``path/stream`` is always a stream."""
-        app.router.add_get(path, self.either)
-        app.router.add_get(f"{path}/stream", self.stream)
+        app.router.add_get(path, self.either, allow_head=False)
+        app.router.add_get(f"{path}/stream", self.stream, allow_head=False)
         app[PATIENT] |= {self.either, self.stream}
         app.on_shutdown.append(self._close)
 
@@ -87,9 +94,7 @@ class Stream:
                 del self._open[address]
 
     async def _follow(self, request: web.Request, wanted: Filter, cursor: Cursor | None) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        )
+        response = web.StreamResponse(headers=HEADERS)
         state = await self._hub.state()
         await response.prepare(request)
         try:

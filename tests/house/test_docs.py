@@ -11,7 +11,12 @@ from tests.house.files import ROOMS, ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 ADRS = sorted((ROOT / "docs/adr").glob("*.md"))
-RACKS = {"driver": "executor/drivers", "suite": "executor/suites", "source": "ingest/sources", "channel": "report/channels"}
+RACKS = {
+    "driver": "executor/drivers",
+    "suite": "executor/suites",
+    "source": "ingest/sources",
+    "channel": "report/channels",
+}
 
 
 def name(path: Path) -> str:
@@ -31,7 +36,9 @@ def test_every_page_is_reached_from_the_index_or_the_readme(page: Path) -> None:
 
 
 def test_the_page_of_events_is_fresh() -> None:
-    assert (ROOT / "docs/events.md").read_text("utf-8") == document(), "run: python -m shared.events.document > docs/events.md"
+    assert (ROOT / "docs/events.md").read_text("utf-8") == document(), (
+        "run: python -m shared.events.document > docs/events.md"
+    )
 
 
 def test_every_event_has_its_heading() -> None:
@@ -67,13 +74,19 @@ def test_commands_in_the_docs_exist() -> None:
     from services.__main__ import parser
 
     known = set(next(a for a in parser()._actions if a.dest == "command").choices or {})
-    used = {word for page in PAGES for word in re.findall(r"(?:^|`)(?:\$ )?netci ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)}
+    used = {
+        word
+        for page in PAGES
+        for word in re.findall(r"(?:^|`)(?:\$ )?netci ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)
+    }
     assert used - known == set()
 
 
 def test_make_targets_in_the_docs_exist() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    used = {word for page in PAGES for word in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)}
+    used = {
+        word for page in PAGES for word in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)
+    }
     assert [word for word in used if not re.search(rf"^{word}:", makefile, re.MULTILINE) and word not in NOT_OURS] == []
 
 

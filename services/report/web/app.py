@@ -6,6 +6,7 @@ from typing import Any, Never
 from aiohttp import web
 
 from services.report.web import branches, contest, events, logs, runs, series, status
+from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, Front, Page, page, twin
 from services.report.web.store import Reading
 from services.report.web.words import FILTERS, badge
@@ -15,6 +16,7 @@ from shared.race import race
 from shared.web.app import Ready, listen, make_app
 from shared.web.errors import ERROR_PAGE
 from shared.web.pages import Pages
+from shared.web.rates import Rates
 from shared.web.sse import Hub
 from shared.web.static import Assets
 from shared.web.stream import Stream
@@ -77,8 +79,8 @@ def build(floor: Floor, hub: Hub, ready: Ready | None = None) -> web.Application
     """The application: pages, twins, stream, static files."""
     assets = Assets(PACKAGE)
     pages = make_pages(assets)
-    app = make_app(ready=ready, trusted=floor.settings.web.trusted_proxies)
-    app[FRONT] = Front(floor, Reading(floor.pool), pages)
+    app = make_app(ready=ready, trusted=floor.settings.web.trusted_proxies, rates=Rates())
+    app[FRONT] = Front(floor, Reading(floor.pool), pages, Fresh(floor.bells))
     app[ERROR_PAGE] = lambda code, title, detail: pages.render(
         "error.html", code=code, title=title, detail=detail, path=""
     )

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from services.report.web.fresh import Fresh
 from services.report.web.store import Reading
 from shared.floor import Floor
 from shared.web.pages import Pages
@@ -25,6 +26,7 @@ class Front:
     floor: Floor
     read: Reading
     pages: Pages
+    fresh: Fresh
 
     @property
     def now(self) -> datetime:

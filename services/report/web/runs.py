@@ -27,8 +27,8 @@ async def load_run(front: Front, request: web.Request) -> Row:
 async def run(front: Front, request: web.Request) -> Data:
     """The run with its tests. What is cut off of a huge run is said, and found under ``/api/v1/runs/N/cases``."""
     row = await load_run(front, request)
-    tests = await front.read.rows("run_tests", row["day"], row["id"], MOST_TESTS)
-    subtests = await front.read.rows("run_subtests", row["day"], row["id"], MOST_SUBTESTS)
+    tests = await front.read.rows_planned("run_tests", row["day"], row["id"], MOST_TESTS)
+    subtests = await front.read.rows_planned("run_subtests", row["day"], row["id"], MOST_SUBTESTS)
     artifacts = await front.read.rows("artifacts", row["id"])
     return {
         "run": public(row),
@@ -78,7 +78,7 @@ async def cases(front: Front, request: web.Request) -> Data:
     """Cases by key; `next` is the `after` of the following page, None at the end."""
     row = await load_run(front, request)
     most = number(request.query, "limit", 500, 2000)
-    rows = await front.read.rows("run_cases", row["day"], row["id"], *_after(request.query), most + 1)
+    rows = await front.read.rows_planned("run_cases", row["day"], row["id"], *_after(request.query), most + 1)
     following = _key(rows[most - 1]) if len(rows) > most else None
     return {"run": row["id"], "cases": rows[:most], "next": following}
 

@@ -42,6 +42,10 @@ def next_slot(now: datetime, every: timedelta) -> datetime:
 
 async def status(front: Front, request: web.Request) -> Data:
     """Everything of the front page."""
+    return await front.fresh.get(lambda: _status(front))
+
+
+async def _status(front: Front) -> Data:
     settings, read, now = front.floor.settings, front.read, front.now
     streams = await _streams(front, now)
     healths = await read.floor(FLOOR, "healths")

@@ -22,6 +22,7 @@ def a_candidate(ident: int = 1, **how: Any) -> Candidate:
         "revision": 1,
         "message_id": f"{ident}@example.org",
         "title": f"series {ident}",
+        "posted": ident,
         "arrived": T0 + timedelta(minutes=ident),
         "trees": ("next",),
         "tree": "next",

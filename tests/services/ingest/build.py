@@ -113,7 +113,8 @@ async def at_work(floor: Floor) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        [end] = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(end, asyncio.CancelledError), f"the room broke: {end!r}"
 
 
 async def until(floor: Floor, look: Callable[[], Awaitable[T]], seconds: float = 60) -> T:

@@ -73,6 +73,15 @@ async def test_renames_modes_deletions_links_and_binaries(tmp_path: Path) -> Non
     await same_as_am(tmp_path, tree, base, mails(tree, base, "-M", "--binary"))
 
 
+async def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    tree = a_tree(tmp_path / "tree")
+    base = head(tree)
+    (tree / "README").unlink()
+    commit(tree, "a folder", {"README/one": "x\n", "README/two": "y\n"})
+    done = await same_as_am(tmp_path, tree, base, mails(tree, base, "--no-renames"))
+    assert git(tree, "ls-tree", "--name-only", f"{done.head}:README") == "one\ntwo"
+
+
 async def test_mail_with_crlf_charset_in_body_author_and_scissors(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "tree")
     base = head(tree)
