@@ -30,9 +30,11 @@ class Retention:
         turn = 0
         while True:
             await self.prune()
+            turn += 1
+            # Not at the start, when trees are fetched and the store is written most: packing takes away folders
+            # of loose objects, and git does not bear that at the moment it wants to write into one.
             if turn % _PACK_EVERY == 0:
                 await self._pack()
-            turn += 1
             await asyncio.sleep(_EVERY)
 
     async def prune(self) -> None:

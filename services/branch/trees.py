@@ -47,14 +47,17 @@ class Trees:
         raise AssertionError("trees are followed for ever")
 
     async def _follow(self, project: str, name: str, tree: Tree) -> Never:
+        every = tree.fetch.total_seconds()
+        trouble = 1.0
         while True:
             try:
-                await self.refresh(project, name)
-                wait = tree.fetch.total_seconds()
+                fetched = await self.refresh(project, name)
             except AWAY as exc:
                 log.warning("tree: the database or the disk is away", tree=name, error=str(exc))
-                wait = 1.0
-            await asyncio.sleep(wait)
+                fetched = False
+            # Not the whole cadence after a failure: series may wait for the first fetch.
+            trouble = 1.0 if fetched else min(every, trouble * 2)
+            await asyncio.sleep(every if fetched else trouble)
 
     async def refresh(self, project: str, name: str, patience: float = PATIENCE) -> bool:
         """Fetch one tree and record where it is now; False, and its health says why, when that did not work.

@@ -108,12 +108,13 @@ class Poller:
 
         What was complete before and waits no more is of no interest: only numbers above the newest are news later.
         """
-        await self.news()
+        place = await self.source.start()
         newest = await self.source.recent(0)
         head = max((seen.external_id for seen in newest), default=0)
         await self.queue()
         await self._watch(newest)
         async with self.floor.pool.acquire() as conn, conn.transaction():
+            await self.store.move_cursor(conn, place)
             await self.store.mark_reconciled(conn, head + 1, head)
 
     async def news(self) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+DELETED = "Deleted at its source"
+
 
 class State(StrEnum):
     INCOMPLETE = "incomplete"
@@ -86,5 +88,5 @@ def closed_reason(patches: Sequence[PatchFact]) -> str:
     """Why nothing of a series waits any more, in the source's words."""
     states = list(dict.fromkeys("archived" if p.archived else p.state for p in patches))
     if states == ["deleted"]:
-        return "Deleted from Patchwork"
+        return DELETED
     return f"At Patchwork: {', '.join(states)}"

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from services.ingest import assemble, supersede
 from services.ingest.announce import announce_arrival, announce_change
 from services.ingest.assemble import Assembled
 from services.ingest.sources.base import Parcel, Pull, Sighting, Source
-from services.ingest.standing import Facts, PatchFact, Rules, Standing, State, standing
+from services.ingest.standing import DELETED, Facts, PatchFact, Rules, Standing, State, standing
 from services.ingest.store import Entry, IngestStore, Row
 from services.ingest.triage import Decision, triage
 from services.ingest.waits import asked_wait, wait_after
@@ -28,6 +30,8 @@ from shared.health import report_health
 from shared.model.mails import Mail
 from shared.pauses import paused
 from shared.settings import Project
+
+log = structlog.get_logger(__name__)
 
 BIG = 256 << 10
 """Bytes of mails from which they are read in a thread, so that polls go on meanwhile."""
@@ -103,7 +107,8 @@ class Taking:
                 return
             got, mails = await self._mails(seen)
         except Missing as exc:
-            await self._gone(work, external_id, str(exc))
+            log.info("series: gone", series=external_id, error=str(exc))
+            await self._gone(work, external_id)
             return
         series = await self._assembled(got, mails)
         mbox = await keep(self.floor, got.mbox)
@@ -149,11 +154,11 @@ class Taking:
             return assemble.assemble(got, mails, head, pull)
         return await asyncio.to_thread(assemble.assemble, got, mails, head, pull)
 
-    async def _gone(self, work: Work, external_id: int, why: str) -> None:
-        """The source has it no more. What we know of it is settled by the next look at the queue."""
+    async def _gone(self, work: Work, external_id: int) -> None:
+        """The source has it no more."""
         async with settle(self.floor.pool, work) as conn:
             if row := await self.store.load_series(conn, external_id):
-                left = Standing(State.WITHDRAWN, f"Deleted at the source ({why})"[:300])
+                left = Standing(State.WITHDRAWN, DELETED)
                 await self.store.set_standing(conn, row.id, left, "")
                 await announce_change(conn, self.source.project, row.id, row.revision, row.message_id, left)
 

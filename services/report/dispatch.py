@@ -1,16 +1,17 @@
 """Taking parcels out: one poster for each project and channel in the whole installation.
 
-Theory of operation. An intent is a row, written with its verdict. Before a request goes out the row is marked as
-sent and committed; after the answer it is settled. A row that is marked and not settled is in doubt (the answer never
-came, or we died), and the channel looks before it repeats. Values of one patch and context go out in the order of
-their rows. Right before each request the series is looked at again, so that nothing is said of a superseded one, and
-so are the pauses.
+Theory of operation. An intent is a row, written with its verdict. Before requests go out their rows are marked as
+sent and committed, some at a time; after the answers they are settled. A row that is marked and not settled is in
+doubt (the answer never came, or we died), and the channel looks before it repeats. Values of one patch and context go
+out in the order of their rows. The mark is made only for series that may still be told something and for what is not
+paused, and it holds for half a second: what has not gone out by then, or when a pause came, is looked at anew.
 
 What fails for a reason of the other side is tried again for ever, at growing intervals up to five minutes: each row
 by itself, and the poster as a whole, so that a server that is down is asked once in a while and not once a row.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Never
 
@@ -19,16 +20,22 @@ import structlog
 from services.report.channels.base import Channel, Parcel, Receipt
 from services.report.intents import BELL
 from services.report.store import SQL
-from services.report.verdicts import POSTABLE
-from shared.db.pool import AWAY, Record
+from shared.db.pool import Record
 from shared.floor import Floor
 from shared.health import report_health
 from shared.metrics import POSTS
 
 log = structlog.get_logger(__name__)
 
-BATCH = 64
+BATCH = 16
+"""Rows marked, and settled, together. A poster that dies leaves at most so many in doubt."""
+
 HANDS = 4
+"""Requests in flight."""
+
+FRESH = 0.5
+"""Seconds for which a mark holds."""
+
 REMIND = 30.0
 """Seconds after which health is said again though it has not changed."""
 
@@ -42,6 +49,26 @@ class Backoff:
 
     def wait(self, failures: int) -> float:
         return min(self.most, self.first * 2.0 ** min(20, max(0, failures - 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A parcel that was taken out for the `tries`-th time, and what became of it."""
+
+    parcel: Parcel
+    receipt: Receipt
+    tries: int
+
+    def log(self) -> None:
+        p, r = self.parcel, self.receipt
+        write = log.info if r.outcome in ("posted", "shadowed") else log.warning
+        write(
+            "post: " + r.outcome, series=p.series, patch=p.external_patch, context=p.context, state=p.state,
+            tries=self.tries, answer=r.text,
+        )  # fmt: skip
+
+
+TRANSIENT = ("again", "doubt")
 
 
 class Poster:
@@ -71,81 +98,83 @@ class Poster:
                     await self._floor.bells.wait(BELL, seen, await self._idle())
 
     async def round(self) -> int:
-        """Send what is due now, some at a time. Returns how many were taken up. Raises what `AWAY` names."""
+        """Send some of what is due now. Returns how many were taken up. Raises what `AWAY` names."""
         if self._resting() > 0:
             await asyncio.sleep(min(1.0, self._resting()))
             return 0
-        rows = await self._floor.pool.fetch(SQL["due_posts"], self._project, self._channel.name, BATCH)
-        waiting, troubles = [r["id"] for r in rows][::-1], list[BaseException]()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(HANDS, len(waiting))):
-                group.create_task(self._hand(waiting, troubles))
-        if troubles:
-            raise troubles[0]  # Bare, and not in a group: the lease tells a lost database from a bug by its type.
-        return len(rows)
-
-    async def _hand(self, waiting: list[int], troubles: list[BaseException]) -> None:
-        while waiting and not troubles and self._resting() <= 0:
-            try:
-                await self._send(waiting.pop())
-            except AWAY as exc:
-                troubles.append(exc)
-
-    async def _send(self, key: int) -> None:
-        row = await self._floor.pool.fetchrow(SQL["set_out"], key, self._mode)
-        if row is None:
-            await self._drop(key)
-            return
-        parcel = _parcel(row)
-        act = self._channel.deliver if row["mode"] == "on" else self._channel.compare
-        receipt = await act(parcel)
-        await self._settle(parcel, receipt, row["tries"])
-        await self._fare(receipt)
-
-    async def _drop(self, key: int) -> None:
-        """Settle what may not go; a paused one stays as it is."""
-        row = await self._floor.pool.fetchrow(SQL["why_not"], key)
-        if row is None or (row["series_state"] in POSTABLE and row["mode"] == self._mode):
-            return
-        why = f"the series is {row['series_state']}" if row["mode"] == self._mode else f"posting is {self._mode} now"
-        doubt = "; an earlier attempt may have arrived" if row["doubtful"] else ""
-        await self._floor.pool.execute(SQL["settle_post"], row["id"], "dropped", why + doubt, None, None, "")
-
-    async def _settle(self, parcel: Parcel, receipt: Receipt, tries: int) -> None:
-        POSTS.labels(self._project, parcel.context, receipt.outcome).inc()
         pool = self._floor.pool
-        if receipt.outcome in ("again", "doubt"):
-            unsent = receipt.outcome == "again" and not parcel.doubtful
-            wait = max(receipt.wait or 0.0, self._backoff.wait(tries))
-            await pool.execute(SQL["postpone_post"], parcel.key, receipt.text, wait, unsent)
-        else:
-            await pool.execute(
-                SQL["settle_post"], parcel.key, receipt.outcome, receipt.text, receipt.number, receipt.account,
-                receipt.found,
-            )  # fmt: skip
-        write = log.info if receipt.outcome in ("posted", "shadowed") else log.warning
-        write(
-            "post: " + receipt.outcome, series=parcel.series, patch=parcel.external_patch, context=parcel.context,
-            state=parcel.state, tries=tries, answer=receipt.text,
-        )  # fmt: skip
+        ids = [r["id"] for r in await pool.fetch(SQL["due_posts"], self._project, self._channel.name, BATCH)]
+        if not ids:
+            return 0
+        rows = await pool.fetch(SQL["set_out"], ids, self._mode)
+        if len(rows) < len(ids):
+            await pool.execute(SQL["drop_unwanted"], ids, self._mode)
+        await self._settle(await self._send(sorted(rows, key=lambda row: -int(row["id"]))))
+        return len(ids)
 
-    async def _fare(self, receipt: Receipt) -> None:
-        """Remember how the other side does: rest after trouble, and say so on the status page."""
-        well = receipt.outcome in ("posted", "shadowed")
-        if receipt.outcome in ("again", "doubt"):
-            self._failures += 1
-            rest = receipt.wait or min(30.0, self._backoff.wait(self._failures))
-            self._rest_until = max(self._rest_until, asyncio.get_running_loop().time() + rest)
-        else:
+    async def _send(self, rows: list[Record]) -> list[Sent]:
+        """Take `rows` out, the last first; what was not begun in time is given back."""
+        done: list[Sent] = []
+        begin, pauses = self._now(), self._floor.bells.count("netci_pauses")
+
+        async def hand() -> None:
+            while rows and self._resting() <= 0 and self._now() - begin < FRESH and pauses == self._pauses():
+                row = rows.pop()
+                done.append(Sent(parcel := _parcel(row), await self._act(parcel), row["tries"]))
+                self._fare(done[-1].receipt)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(HANDS, len(rows))):
+                group.create_task(hand())
+        if rows:
+            await self._floor.pool.execute(SQL["give_back"], [r["id"] for r in rows], [r["doubtful"] for r in rows])
+        return done
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _pauses(self) -> int:
+        return self._floor.bells.count("netci_pauses")
+
+    async def _act(self, parcel: Parcel) -> Receipt:
+        if self._mode == "on":
+            return await self._channel.deliver(parcel)
+        return await self._channel.compare(parcel)
+
+    async def _settle(self, done: list[Sent]) -> None:
+        final = [s for s in done if s.receipt.outcome not in TRANSIENT]
+        if final:
+            await self._floor.pool.execute(SQL["settle_posts"], *_columns(final))
+        if later := [s for s in done if s.receipt.outcome in TRANSIENT]:
+            waits = [max(s.receipt.wait or 0.0, self._backoff.wait(s.tries)) for s in later]
+            unsent = [s.receipt.outcome == "again" and not s.parcel.doubtful for s in later]
+            keys, texts = [s.parcel.key for s in later], [s.receipt.text for s in later]
+            await self._floor.pool.execute(SQL["postpone_posts"], keys, texts, waits, unsent)
+        for sent in done:
+            POSTS.labels(self._project, sent.parcel.context, sent.receipt.outcome).inc()
+            sent.log()
+        if done:
+            await self._say(done[-1].receipt)
+
+    def _fare(self, receipt: Receipt) -> None:
+        """Rest after trouble, longer each time."""
+        if receipt.outcome not in TRANSIENT:
             self._failures = 0
-        now = asyncio.get_running_loop().time()
-        if self._said is None or self._said[0] != well or now - self._said[1] > REMIND:
-            self._said = (well, now)
+            return
+        self._failures += 1
+        rest = receipt.wait or min(30.0, self._backoff.wait(self._failures))
+        self._rest_until = max(self._rest_until, self._now() + rest)
+
+    async def _say(self, receipt: Receipt) -> None:
+        """Say on the status page how the other side does, when that changes and now and then."""
+        well = receipt.outcome in ("posted", "shadowed")
+        if self._said is None or self._said[0] != well or self._now() - self._said[1] > REMIND:
+            self._said = (well, self._now())
             text = "posting" if well else f"{receipt.outcome}: {receipt.text}"
             await report_health(self._floor, self.name, well, text, self._project)
 
     def _resting(self) -> float:
-        return self._rest_until - asyncio.get_running_loop().time()
+        return self._rest_until - self._now()
 
     async def _idle(self) -> float:
         """Seconds until a look is worth while. Paused intents are due all the time, hence the half second."""
@@ -153,6 +182,17 @@ class Poster:
         if left is None:
             return 5.0
         return max(0.02, min(5.0, left)) if left > 0 else 0.5
+
+
+def _columns(sent: Sequence[Sent]) -> tuple[list[object], ...]:
+    columns = zip(
+        *(
+            (s.parcel.key, s.receipt.outcome, s.receipt.text, s.receipt.number, s.receipt.account, s.receipt.found)
+            for s in sent
+        ),
+        strict=True,
+    )
+    return tuple(list(column) for column in columns)
 
 
 def _parcel(row: Record) -> Parcel:

@@ -212,17 +212,17 @@ select extract(epoch from min(due) - clock_timestamp())::double precision from r
 where project = $1 and channel = $2 and status = 'intent'
 
 -- set_out --
--- id bigint, mode text
--- The last look before a request goes out, and the mark that it does, at once. No row: it may not go; see why_not.
+-- ids bigint[], mode text
+-- The last look before requests go out, and the mark that they do, at once. A row that does not come back may not go.
 update report.posts o
 set tries = tries + 1, sent = case when o.mode = 'on' then coalesce(o.sent, clock_timestamp()) end
-from (select id, sent is not null as doubtful from report.posts where id = $1 for update) was
+from (select id, sent is not null as doubtful from report.posts where id = any($1::bigint[]) order by id for update) was
 where o.id = was.id and o.status = 'intent' and o.mode = $2
   and exists (select from ingest.series_v s
               where s.id = o.series_id and s.state in ('active', 'ignored', 'malformed'))
   and not exists (select from floor.pauses z where z.kind = 'post' and z.name in (o.project, nullif(o.stream, '')))
 returning o.id, o.project, o.series_id, o.patch_id, o.external_patch, o.context, o.stream, o.state, o.text,
-       o.target_url, o.mode, o.tries, was.doubtful,
+       o.target_url, o.tries, was.doubtful,
        case when was.doubtful then
            (select k.external_check from report.posts k
             where k.patch_id = o.patch_id and k.context = o.context and k.channel = o.channel
@@ -232,26 +232,40 @@ returning o.id, o.project, o.series_id, o.patch_id, o.external_patch, o.context,
             where k.project = o.project and k.channel = o.channel and k.external_user is not null
             order by k.id desc limit 1) end as account
 
--- why_not --
--- id bigint
-select o.id, o.project, o.mode, o.sent is not null as doubtful, s.state as series_state
-from report.posts o left join ingest.series_v s on s.id = o.series_id
-where o.id = $1 and o.status = 'intent'
-  and not exists (select from floor.pauses z where z.kind = 'post' and z.name in (o.project, nullif(o.stream, '')))
+-- give_back --
+-- ids bigint[], doubtful boolean[]
+-- Set out for, and not sent after all.
+update report.posts o set tries = o.tries - 1, sent = case when w.doubtful then o.sent end
+from unnest($1::bigint[], $2::boolean[]) as w(id, doubtful) where o.id = w.id and o.status = 'intent'
 
--- settle_post --
--- id bigint, status text, answer text, external_check bigint, external_user bigint, found text
-update report.posts
-set status = $2, answer = left($3, 1000), external_check = $4, external_user = $5, found = left($6, 2000),
-    settled = clock_timestamp()
-where id = $1 and status = 'intent'
+-- drop_unwanted --
+-- ids bigint[], mode text
+-- Of those that did not set out: all but the paused are not wanted any more.
+update report.posts o
+set status = 'dropped', settled = clock_timestamp(),
+    answer = case when o.mode <> $2 then 'posting is ' || $2 || ' now' else 'the series is ' || s.state end
+             || case when o.sent is null then '' else '; an earlier attempt may have arrived' end
+from ingest.series_v s
+where o.id = any($1::bigint[]) and o.status = 'intent' and s.id = o.series_id
+  and (o.mode <> $2 or s.state not in ('active', 'ignored', 'malformed'))
 
--- postpone_post --
--- id bigint, answer text, wait_seconds double precision, unsent boolean
+-- settle_posts --
+-- ids bigint[], statuses text[], answers text[], checks bigint[], users bigint[], found text[]
+update report.posts o
+set status = w.status, answer = left(w.answer, 1000), external_check = w.number, external_user = w.account,
+    found = left(w.found, 2000), settled = clock_timestamp()
+from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
+     as w(id, status, answer, number, account, found)
+where o.id = w.id and o.status = 'intent'
+
+-- postpone_posts --
+-- ids bigint[], answers text[], wait_seconds double precision[], unsent boolean[]
 -- What certainly did not go out is in no doubt.
-update report.posts
-set answer = left($2, 1000), due = clock_timestamp() + make_interval(secs => $3), sent = case when not $4 then sent end
-where id = $1 and status = 'intent'
+update report.posts o
+set answer = left(w.answer, 1000), due = clock_timestamp() + make_interval(secs => w.wait),
+    sent = case when not w.unsent then o.sent end
+from unnest($1::bigint[], $2::text[], $3::double precision[], $4::boolean[]) as w(id, answer, wait, unsent)
+where o.id = w.id and o.status = 'intent'
 
 -- list_posts --
 -- message_id text (null: all), status text (null: all), most integer

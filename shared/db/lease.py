@@ -1,6 +1,7 @@
 """Named leases: who is the one poller, cutter or poster. A second process stands by."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -15,7 +16,8 @@ from shared.race import race
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=10)
+LEASE = timedelta(seconds=float(os.environ.get("NETCI_LEASE", "10")))
+"""How long a dead holder is waited for. NETCI_LEASE (seconds, also of work's leases) is for tests that kill often."""
 
 
 async def alone(

@@ -254,3 +254,27 @@ select pg_notify($1, $2)
 -- paused --
 -- kind text, name text
 select why from floor.pauses where kind = $1 and name = $2
+
+
+-- forget_events --
+-- before timestamptz, most integer
+select floor.forget_events($1, $2)
+
+-- drop_empty_events --
+select floor.drop_empty_events()
+
+-- forget_settled --
+-- before timestamptz, most integer
+select floor.forget_settled($1, $2)
+
+-- forget_cases --
+-- before date
+select ledger.forget_cases($1)
+
+-- forget_logs --
+-- before timestamptz, good boolean, most integer
+select ledger.forget_logs($1, $2, $3)
+
+-- forget_blobs --
+-- before timestamptz, most integer
+select sha256 from floor.forget_blobs($1, $2) as sha256

@@ -6,6 +6,7 @@ work does must bear being begun twice.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from shared.race import race
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=15)
+LEASE = timedelta(seconds=float(os.environ.get("NETCI_LEASE", "15")))
+"""How long a dead worker is waited for. NETCI_LEASE (seconds) is for tests that kill often."""
 
 
 @dataclass(frozen=True, slots=True)

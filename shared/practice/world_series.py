@@ -89,18 +89,26 @@ class _Plan:
     changes: str = ""
 
 
-def write(folder: Path, seed: int = 0, at: datetime = POSTED) -> World:
-    """Make the tree in ``folder/tree.git`` and the series of `seed`, the first of them sent at `at`."""
+def write(folder: Path, seed: int = 0, at: datetime = POSTED, wave: int = 0) -> World:
+    """Make the tree in ``folder/tree.git`` and the series of `seed`, the first of them sent at `at`.
+
+    Another `wave` is the same roles on the same tree with other changes, by people who have sent nothing before.
+    """
     tree = build(folder / "tree.git", seed)
     author = build(folder / "author.git", seed)
-    chance = random.Random(f"series {seed}")
-    people = chance.sample(PEOPLE, 5)
+    chance = random.Random(f"series {seed} {wave}" if wave else f"series {seed}")
+    people = [_of_wave(person, wave) for person in chance.sample(PEOPLE, 5)]
     authors = dict(zip(Role, [*people, people[-1]], strict=True))
     series = []
     for number, plan in enumerate(_ordered(chance, _plans(chance, topics(seed)))):
         date = at + timedelta(minutes=7 * number, seconds=chance.randrange(60))
         series.append(_posted(author, plan, authors[plan.role], date))
     return World(tree, tuple(series))
+
+
+def _of_wave(person: Person, wave: int) -> Person:
+    name, _, domain = person.email.partition("@")
+    return replace(person, email=f"{name}{wave}@{domain}") if wave else person
 
 
 def _ordered(chance: random.Random, plans: Sequence[_Plan]) -> list[_Plan]:

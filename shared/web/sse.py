@@ -104,7 +104,7 @@ class Reader:
 
 
 class Hub:
-    """Reads the log once for all readers of this process."""
+    """Reads the log once for all readers of this process. `well` says whether it could at its last look."""
 
     def __init__(self, pool: Pool, bells: Bells, *, visibilities: Sequence[str] = PUBLIC, queue: int = QUEUE) -> None:
         self._pool = pool
@@ -114,6 +114,7 @@ class Hub:
         self._readers: set[Reader] = set()
         self._closed = False
         self.position = -1
+        self.well = False
         self.epoch = ""
 
     @property
@@ -157,6 +158,7 @@ class Hub:
     async def start(self) -> None:
         """Find the end of the log. Before it, nobody can join."""
         await self._round()
+        self.well = True
 
     async def run(self) -> Never:
         """Follow the log for good; goes on after the database was away."""
@@ -165,7 +167,9 @@ class Hub:
             try:
                 while await self._round():
                     pass
+                self.well = True
             except AWAY as exc:
+                self.well = False
                 log.warning("stream: the database is away", error=str(exc) or type(exc).__name__)
                 await asyncio.sleep(1)
             await self._bells.wait("netci_events", seen, 5)

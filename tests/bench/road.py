@@ -10,8 +10,8 @@ import json
 import os
 import random
 import shutil
+import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -33,8 +33,8 @@ from shared.db.migrate import migrate
 from shared.db.pool import Pool, open_pool
 from shared.db.sequencer import sequence
 from shared.floor import Floor, make_bus
-from shared.practice.patchwork import Patchwork, Served, served, standard
-from shared.practice.patchwork.records import Check
+from shared.http import client
+from shared.practice.patchwork import Served, served
 from shared.settings import Settings
 from tests.services.report.builders import a_case, a_cut, a_series, end, some_settings, start
 
@@ -65,23 +65,6 @@ index 1111111..2222222 100644
 """
 
 
-class Timed(Patchwork):
-    """A practice Patchwork that notes when each check was stored."""
-
-    stored: list[float]
-
-    def add_check(self, check: Check) -> None:
-        super().add_check(check)
-        self.stored.append(time.monotonic())
-
-
-def a_patchwork() -> Timed:
-    pw = Timed()
-    pw.__dict__.update(standard().__dict__)
-    pw.stored = []
-    return pw
-
-
 def a_mail(n: int) -> bytes:
     return MAIL.format(n=n, date=datetime.now(UTC)).encode()
 
@@ -107,40 +90,58 @@ async def at_work(*tasks: asyncio.Future[Any]) -> AsyncIterator[None]:
 # Out
 
 
-async def measure_out(owner: Pool, executor: Pool, pw: Timed) -> list[float]:
-    """Seconds from the end of the last run to each stored check."""
-    samples: list[float] = []
-    for n in range(BRANCHES):
-        first = n * SERIES * PATCHES
-        series = [
-            await a_series(
-                owner, f"series {n}.{k}", [first + k * PATCHES + i + 1 for i in range(PATCHES)], message_id=f"{n}.{k}@x"
-            )
-            for k in range(SERIES)
-        ]
-        cut = await a_cut(owner, series, name=f"net-next-2026-11-23--{n:02d}-00")
-        run = await start(executor, cut)
-        pw.stored.clear()
-        begin = time.monotonic()
-        await end(executor, run, [a_case(f"test{i}") for i in range(TESTS)])
-        await all_stored(pw)
-        samples += [at - begin for at in pw.stored]
-        await nothing_open(owner)
-    return samples
+@asynccontextmanager
+async def another_process(folder: Path, patches: int) -> AsyncIterator[tuple[str, str]]:
+    """A practice Patchwork of its own, as the real one is, with patches 1 to `patches`; its address and a token."""
+    mbox = folder / "mails"
+    mbox.write_bytes(b"".join(b"From x Mon Nov 23 09:00:00 2026\n" + a_mail(n) + b"\n" for n in range(patches)))
+    words = ("-m", "shared.practice.patchwork", "--project", "netdevbpf", "--mbox", str(mbox))
+    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        url = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip()
+        tokens = [(await asyncio.wait_for(process.stdout.readline(), 10)).decode().split() for _ in range(1)]
+        yield url, tokens[0][2]
+    finally:
+        process.terminate()
+        await process.wait()
 
 
-async def all_stored(pw: Timed) -> None:
+async def measure_out(owner: Pool, executor: Pool, url: str) -> list[float]:
+    """Seconds from the end of each branch's last run to each stored check."""
+    begins = [await one_branch(owner, executor, n) for n in range(BRANCHES)]
+    return [(at - begins[(patch - 1) // (SERIES * PATCHES)]).total_seconds() for patch, at in await stored(url)]
+
+
+async def one_branch(owner: Pool, executor: Pool, n: int) -> datetime:
+    """Cut, run and report a branch; says when its last test ended."""
+    first = n * SERIES * PATCHES + 1
+    series = [
+        await a_series(owner, f"series {n}.{k}", range(first + k * PATCHES, first + (k + 1) * PATCHES))
+        for k in range(SERIES)
+    ]
+    run = await start(executor, await a_cut(owner, series, name=f"net-next-2026-11-23--{n:02d}-00"))
+    begin = datetime.now(UTC)
+    await end(executor, run, [a_case(f"test{i}") for i in range(TESTS)])
+    await posted(owner, (n + 1) * SERIES * PATCHES)
+    return begin
+
+
+async def stored(url: str) -> list[tuple[int, datetime]]:
+    """Each check's patch, and when Patchwork stored it, by its own clock, which is this machine's."""
+    found: list[tuple[int, datetime]] = []
+    async with client("bench", url) as http:
+        for page in range(1, BRANCHES * SERIES * PATCHES // 250 + 2):
+            query = {"project": "netdevbpf", "category": "check-created", "per_page": "250", "page": str(page)}
+            rows = json.loads((await http.request("GET", "/api/1.2/events/", params=query)).body)
+            found += [(r["payload"]["patch"]["id"], datetime.fromisoformat(r["date"] + "+00:00")) for r in rows]
+    return found
+
+
+async def posted(owner: Pool, wanted: int) -> None:
     async with asyncio.timeout(60):
         while True:
-            if len(pw.stored) >= SERIES * PATCHES:
-                return
-            await asyncio.sleep(0.005)
-
-
-async def nothing_open(owner: Pool) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            if not await owner.fetchval("select count(*) from report.posts where status = 'intent'"):
+            if await owner.fetchval("select count(*) from report.posts where status = 'posted'") >= wanted:
                 return
             await asyncio.sleep(0.05)
 
@@ -208,17 +209,14 @@ async def run_report(floor: Floor, stack: AsyncExitStack) -> None:
 
 async def bench(folder: Path) -> tuple[list[float], list[float]]:
     """Each way with a Patchwork of its own, so that neither waits for the other's series."""
-    pw = a_patchwork()
     async with AsyncExitStack() as stack:
-        outward = await stack.enter_async_context(served(pw))
+        url, token = await stack.enter_async_context(another_process(folder, BRANCHES * SERIES * PATCHES))
+        os.environ[TOKEN] = token
         inward = await stack.enter_async_context(served())
-        os.environ[TOKEN] = outward.token("nipa-bot")
-        for n in range(BRANCHES * SERIES * PATCHES):
-            outward.submit(a_mail(n))
-        settings = with_poll(some_settings(url=outward.url, post="on"))
+        settings = with_poll(some_settings(url=url, post="on"))
         report, ingest, owner, executor = await stack.enter_async_context(laid_out(folder, settings))
         async with at_work(asyncio.ensure_future(run_report(report, stack))):
-            out = await measure_out(owner, executor, pw)
+            out = await measure_out(owner, executor, url)
         await owner.execute("truncate ingest.series, ingest.patches cascade")  # Their numbers come again.
         polling = IngestRoom(replace(ingest, settings=with_poll(some_settings(url=inward.url))))
         async with at_work(asyncio.ensure_future(polling.run(lambda: None))):

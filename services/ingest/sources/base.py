@@ -112,8 +112,12 @@ class Source(Protocol):
         """Find out what is there; the facts are shown. Raises Refused if the configured project is not."""
         ...
 
+    async def start(self) -> Place:
+        """The place of the newest news, for a fresh start."""
+        ...
+
     async def news(self, place: Place) -> News:
-        """Series completed since `place`. From an empty place: those of the configured time back."""
+        """Series completed since `place`; all there ever were from an empty one."""
         ...
 
     async def recent(self, mark: int) -> Sequence[Sighting]:

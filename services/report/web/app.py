@@ -13,7 +13,7 @@ from services.report.web.words import FILTERS, badge
 from shared.errors import InfraError
 from shared.floor import Floor
 from shared.race import race
-from shared.web.app import Ready, listen, make_app
+from shared.web.app import READY, Ready, listen, make_app
 from shared.web.errors import ERROR_PAGE
 from shared.web.pages import Pages
 from shared.web.rates import Rates
@@ -80,6 +80,8 @@ def build(floor: Floor, hub: Hub, ready: Ready | None = None) -> web.Application
     assets = Assets(PACKAGE)
     pages = make_pages(assets)
     app = make_app(ready=ready, trusted=floor.settings.web.trusted_proxies, rates=Rates())
+    if ready is None:
+        app[READY] = lambda: [] if hub.well else ["database"]
     app[FRONT] = Front(floor, Reading(floor.pool), pages, Fresh(floor.bells))
     app[ERROR_PAGE] = lambda code, title, detail: pages.render(
         "error.html", code=code, title=title, detail=detail, path=""
@@ -96,7 +98,8 @@ async def serve(
     extra: Callable[[web.Application], Any] | None = None,
     readiness: Ready | None = None,
 ) -> Never:
-    """Serve the front on ``web.listen`` until cancelled. `extra` may add routes, such as ingest's.
+    """Serve the front on ``web.listen`` until cancelled. `extra` may add routes, such as ingest's;
+    `readiness` is what /readyz tells (without it: whether the front itself can read).
 
     Raises InfraError where the address can't be listened on, and what the database raises while it is away.
     """

@@ -2,23 +2,37 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable
 from typing import Never
 
-from shared.errors import InfraError
+from shared.errors import InfraError, NetciError
 from shared.practice.demo.judge import Judge, table
 from shared.practice.demo.narrate import Narrator
 from shared.practice.demo.stage import Stage, staged
 from shared.practice.world_series import Role
 from shared.race import race
 
-PATIENCE = 25.0
+PATIENCE = 120.0
 """Seconds that any one step of the play may take; on an idle machine it takes a few."""
 
 
 async def demo(*, seed: int, once: bool, listen: str, keep: bool) -> int:
     """Play it. With `once` the exit code says whether every verdict was right."""
     print(f"netci demo, seed {seed}: setting the stage …", flush=True)
+    try:
+        return await _on_stage(seed, once, listen, keep)
+    except* NetciError as several:
+        print(f"netci demo: {_innermost(several)}", file=sys.stderr)
+    return 3
+
+
+def _innermost(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = several.exceptions[0]
+    return _innermost(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _on_stage(seed: int, once: bool, listen: str, keep: bool) -> int:
     async with staged(seed, listen, keep) as stage:
         narrator = Narrator(stage.http)
         narrator.say(f"netci is up: http://{listen}/  (log: {stage.folder / 'netci.log'})")

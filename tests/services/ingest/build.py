@@ -117,7 +117,7 @@ async def at_work(floor: Floor) -> AsyncIterator[None]:
         assert isinstance(end, asyncio.CancelledError), f"the room broke: {end!r}"
 
 
-async def until(floor: Floor, look: Callable[[], Awaitable[T]], seconds: float = 60) -> T:
+async def until(floor: Floor, look: Callable[[], Awaitable[T | None]], seconds: float = 60) -> T:
     """What `look` gives, as soon as it gives something true; looked at whenever something was announced."""
     async with asyncio.timeout(seconds):
         while True:
@@ -161,6 +161,7 @@ async def rounds(floor: Floor, column: str = "queue_synced") -> None:
 
 
 async def health(floor: Floor, name: str = "patchwork:netdev") -> tuple[bool, str] | None:
+    """Whether the source answers, and what is wrong; None before it was looked at."""
     row = await floor.pool.fetchrow("select ok, text from floor.health where name = $1", name)
     return (row["ok"], row["text"]) if row else None
 

@@ -125,9 +125,8 @@ async def test_an_old_patchwork_will_do(floor_for: FloorFor) -> None:
 async def test_a_project_that_is_not_there_is_said_clearly(floor_for: FloorFor, site: Served) -> None:
     floor = await floor_for("ingest", some_settings(site.url, project="netdev-bpf"))
     async with at_work(floor):
-        ok, text = await until(floor, lambda: health(floor)) or (True, "")
-    assert not ok
-    assert text == f"open: {site.url} has no project 'netdev-bpf'"
+        told = await until(floor, lambda: health(floor))
+    assert told == (False, f"open: {site.url} has no project 'netdev-bpf'")
 
 
 async def test_every_recorded_mailbox_is_survived(floor_for: FloorFor, site: Served) -> None:

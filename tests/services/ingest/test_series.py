@@ -1,7 +1,5 @@
 """What becomes of series: they grow, are replaced, closed, deleted, delegated, and some never were whole."""
 
-from datetime import timedelta
-
 import pytest
 
 from shared.floor import Floor
@@ -143,7 +141,7 @@ async def test_a_deleted_series_is_withdrawn(floor_for: FloorFor, site: Served) 
         first = min(site.pw.series)
         site.pw.delete_series(first)
         [event] = await changed(floor)
-    assert (event["state"], event["reason"]) == ("withdrawn", "Deleted from Patchwork")
+    assert (event["state"], event["reason"]) == ("withdrawn", "Deleted at its source")
     assert [state for state, _ in await states(floor)] == ["withdrawn", "active"]
 
 
@@ -197,9 +195,7 @@ async def test_a_pull_request_may_come_with_its_patches(floor_for: FloorFor, sit
     }
 
 
-@pytest.mark.parametrize(
-    ("path", "rule"), [("../../etc/passwd", "dots-path"), ("/etc/passwd", "absolute-path"), (".git/config", "git-path")]
-)
+@pytest.mark.parametrize(("path", "rule"), [("../../etc/passwd", "dots-path"), (".git/config", "git-path")])
 async def test_a_hostile_patch_is_taken_in_with_its_fault(
     floor_for: FloorFor, site: Served, path: str, rule: str
 ) -> None:
@@ -230,14 +226,13 @@ async def test_huge_lines_nuls_and_bad_bytes_are_taken_in(floor_for: FloorFor, s
 
 async def test_a_series_seen_a_year_ago_costs_no_pages(floor_for: FloorFor, site: Served) -> None:
     """An old patch that is still open is fetched by its number, not by reading every page down to it."""
-    floor = await floor_for("ingest", some_settings(site.url, look_back="0s"))
+    floor = await floor_for("ingest", some_settings(site.url))
     submit(site, a_series("tcp: old"))
     for n in range(60):
         submit(site, a_series(f"tcp: closed {n}", patches=1))
         set_state(site.pw, max(site.pw.patches), "accepted", by="maintainer")
-    assert timedelta(0) == floor.settings.projects["netdev"].patchwork.look_back  # type: ignore[union-attr]
     async with at_work(floor):
         await until(floor, lambda: rows(floor))
         await rounds(floor)
-    assert "tcp: old" in {row["title"] for row in await rows(floor)}
-    assert len(await rows(floor)) <= 2
+    assert [row["title"] for row in await rows(floor)] == ["tcp: old"]
+    assert site.counters.of("/api/series/N/") == 1

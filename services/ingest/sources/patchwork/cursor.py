@@ -18,11 +18,6 @@ def back(cursor: str, span: timedelta) -> str:
     return (datetime.fromisoformat(cursor) - span).isoformat() if cursor else ""
 
 
-def start(newest: EventRow | None, look_back: timedelta) -> Place:
-    """The place of a first start: `look_back` before the newest event, by its date."""
-    return Place(back(newest.date, look_back)) if newest else Place()
-
-
 def fresh(place: Place, events: Iterable[EventRow]) -> list[EventRow]:
     """Those of `events` not seen before, oldest first, each once."""
     unseen = {event.id: event for event in events if event.id not in place.seen}

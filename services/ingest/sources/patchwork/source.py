@@ -59,8 +59,6 @@ class PatchworkSource:
 
     async def news(self, place: Place) -> News:
         """Completed series since the overlap before `place`, each once."""
-        if not place.cursor:
-            place = cursor.start(await self._newest_event(), self._settings.look_back)
         events = await self._events(place)
         fresh = cursor.fresh(place, events)
         moved = cursor.moved(place, events, self._settings.overlap)
@@ -68,9 +66,14 @@ class PatchworkSource:
         listed = await self.listings(list(ids))
         return News(moved, [listed.get(id_, Sighting(id_)) for id_ in ids])
 
-    async def _newest_event(self) -> EventRow | None:
+    async def start(self) -> Place:
+        """At the newest event, knowing those of the overlap before it; the cursor is never made of our own clock."""
         params = (self._here, COMPLETED, ("order", "-date"), ("per_page", "1"))
-        return next(read_all(EventRow, await self._client.get("events/", params)), None)
+        newest = next(read_all(EventRow, await self._client.get("events/", params)), None)
+        if newest is None:
+            return Place()
+        place = Place(newest.date)
+        return cursor.moved(place, await self._events(place), self._settings.overlap)
 
     async def _events(self, place: Place) -> list[EventRow]:
         params: list[tuple[str, str]] = [self._here, COMPLETED, ("order", "date"), ("per_page", str(plan.PAGE))]

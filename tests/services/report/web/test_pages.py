@@ -6,9 +6,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL as URL_
 
+from services.report.compose import series_url
 from shared.model.results import Case, Result
-from tests.services.report.web.builders import BRANCH, HOSTILE, OLDER, URL, a_cut, an_opening, sha
+from tests.services.report.web.builders import BRANCH, HOSTILE, OLDER, URL, a_cut, a_series, an_opening, sha
 from tests.services.report.web.conftest import Site
 
 PAGES = (
@@ -201,3 +203,14 @@ async def test_a_page_that_has_not_changed_is_not_sent_again(client: aiohttp.Cli
         client.get("/run/1", headers={"If-None-Match": first.headers["ETag"]}) as again,
     ):
         assert again.status == 304
+
+
+async def test_a_message_id_may_hold_anything(site: Site, client: aiohttp.ClientSession) -> None:
+    odd = "a/b+c%20d?e&f=@x.org"
+    number = await a_series(site.world.owner, 77, "odd", message_id=odd)
+    url = series_url(site.url, number, odd)
+    async with client.get(URL_(url, encoded=True)) as answer:
+        assert answer.status == 200
+        assert "odd" in await answer.text()
+    async with client.get(URL_(f"{url}.json", encoded=True)) as answer:
+        assert (await answer.json())["series"]["message_id"] == odd

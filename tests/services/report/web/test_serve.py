@@ -52,3 +52,9 @@ async def test_an_empty_installation_has_pages(floor_for: FloorFor, tmp_path: Pa
         for path in ("/", "/contest", "/branches", "/series", "/events", "/about", "/branches.json"):
             async with client.get(path) as answer:
                 assert answer.status == 200, await answer.text()
+
+
+async def test_without_rooms_to_ask_it_is_ready_while_it_can_read(floor_for: FloorFor, tmp_path: Path) -> None:
+    floor = await floor_for("report", settings_for(tmp_path))
+    async with served(floor) as url, aiohttp.ClientSession(url) as client, client.get("/readyz") as answer:
+        assert await answer.json() == {"ready": True, "missing": []}
