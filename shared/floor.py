@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,7 +19,10 @@ from shared.settings import Settings, secret
 
 @dataclass(frozen=True)
 class Floor:
-    """The common floor under one room. `pool` has that room's rights; `holder` names this process in leases."""
+    """The common floor under one room. `pool` has that room's rights; `holder` names this process in leases.
+
+    `unready` names the rooms of this process that do not take part right now.
+    """
 
     settings: Settings
     room: str
@@ -30,6 +33,7 @@ class Floor:
     blobs: Blobs
     clock: Clock
     holder: str
+    unready: Callable[[], list[str]] = list
 
 
 def dsn_of(settings: Settings) -> str:
@@ -56,14 +60,16 @@ def holder() -> str:
 
 
 @asynccontextmanager
-async def laid(settings: Settings, room: str, bells: Bells, name: str, clock: Clock = wall) -> AsyncIterator[Floor]:
+async def laid(
+    settings: Settings, room: str, bells: Bells, name: str, clock: Clock = wall, unready: Callable[[], list[str]] = list
+) -> AsyncIterator[Floor]:
     """The floor for `room`, closed at the end. `bells` are the process's, rung by its listener."""
     dsn = dsn_of(settings)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(dsn, room, settings.database.pool))
         bus = make_bus(settings, pool, bells, dsn, room)
         blobs = DiskBlobs(settings.data / "blobs")
-        yield Floor(settings, room, dsn, pool, bus, bells, blobs, clock, name)
+        yield Floor(settings, room, dsn, pool, bus, bells, blobs, clock, name, unready)
 
 
 def make_bus(settings: Settings, pool: Pool, bells: Bells, dsn: str, room: str) -> Bus:

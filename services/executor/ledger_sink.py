@@ -16,8 +16,11 @@ from shared.model.results import Case
 class LedgerSink:
     """For one run and one owner of it."""
 
-    def __init__(self, floor: Floor, ledger: Ledger, planned: Planned, run: OpenRun) -> None:
+    def __init__(
+        self, floor: Floor, ledger: Ledger, planned: Planned, run: OpenRun, hosts: Sequence[str] = ()
+    ) -> None:
         self._floor, self._ledger, self._planned, self._run = floor, ledger, planned, run
+        self._hosts = list(hosts)
 
     async def planned(self, tests: int, expected_end: datetime) -> None:
         end = min(expected_end, self._planned.deadline)
@@ -47,7 +50,9 @@ class LedgerSink:
                 await self._ledger.append(conn, self._run, cases)
 
     async def host(self, address: str, state: str, reason: str) -> None:
-        label = address.partition("@")[2] or address
+        # Addresses of machines are nobody's business outside: pages know hosts by their place in the list.
+        place = self._hosts.index(address) + 1 if address in self._hosts else 0
+        label = f"host {place}"
         await self._floor.pool.execute(
             SQL["host"], self._planned.remote, self._planned.executor, address, label, state, reason
         )

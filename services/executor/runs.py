@@ -102,7 +102,7 @@ class Runs:
         )  # fmt: skip
 
     async def _carry_out(self, work: Work, planned: Planned, run: OpenRun) -> None:
-        sink = LedgerSink(self._floor, self._ledger, planned, run)
+        sink = LedgerSink(self._floor, self._ledger, planned, run, self._bench.driver.hosts)
         try:
             async with self._tree(planned) as tree:
                 around = Surroundings(self._claim_host, tree, self._gate, self._floor.clock)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from services.report.deciding import Deciding
+from services.report.rebuild import rebuild_rollups
 from services.report.store import SQL
 from shared.clock import wall
 from shared.db.outbox import SQL as FLOOR_SQL
@@ -28,6 +29,7 @@ def add(subparsers: Subparsers) -> None:
     _add_verdict(subparsers)
     _add_posts(subparsers)
     _add_dead(subparsers)
+    _add_rebuild(subparsers)
 
 
 def _add_pauses(subparsers: Subparsers) -> None:
@@ -77,6 +79,15 @@ def _add_dead(subparsers: Subparsers) -> None:
     parser.add_argument("--replay", action="store_true", help="try all of them again, after mending the cause")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=run_dead)
+
+
+def _add_rebuild(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "rebuild", help="make derived tables anew from the ledger",
+        description="Sum all closed runs anew from their cases. Verdicts that stand are not touched.",
+    )  # fmt: skip
+    parser.add_argument("what", choices=("rollups",))
+    parser.set_defaults(run=run_rebuild)
 
 
 @asynccontextmanager
@@ -161,6 +172,13 @@ async def run_dead(args: argparse.Namespace, settings: Settings) -> int:
         print(f"work {row['room']} {row['kind']} {row['key']}: {row['error']}")
     if not letters and not work:
         print("nothing is dead")
+    return 0
+
+
+async def run_rebuild(args: argparse.Namespace, settings: Settings) -> int:
+    async with _connected(settings) as conn:
+        made = await rebuild_rollups(conn, lambda run: print(f"\r{args.what}: run {run}", end="", flush=True))
+    print(f"\r{args.what}: {made} runs summed")
     return 0
 
 

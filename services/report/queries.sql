@@ -43,11 +43,9 @@ set tests = excluded.tests, passed = excluded.passed, failed = excluded.failed, 
     warned = excluded.warned, flaky = excluded.flaky, infra = excluded.infra, failing = excluded.failing,
     flakes = excluded.flakes, made = now()
 
--- unrolled_runs --
--- after bigint, all boolean, most integer
-select id from ledger.runs r
-where id > $1 and state = 'done' and ($2 or not exists (select from report.rollups u where u.run_id = r.id))
-order by id limit $3
+-- done_runs --
+-- after bigint, most integer
+select id from ledger.runs where id > $1 and state = 'done' order by id limit $2
 
 -- save_branch --
 -- cut bigint, project text, stream text, branch text, state text, settled boolean, text text, tests integer,

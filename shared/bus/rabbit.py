@@ -8,7 +8,7 @@ never recovers such a queue), is deleted and declared again; the sweep brings wh
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Never
@@ -232,3 +232,14 @@ async def answers(url: str) -> str:
     except _BROKER_AWAY as exc:
         return repr(exc)
     return ""
+
+
+async def delete_queues(url: str, exchange: str, names: Iterable[str]) -> None:
+    """Delete the queues of these rooms with all that is in them: it costs time and nothing else, as the log stays."""
+    connection = await aio_pika.connect(url, timeout=10)
+    try:
+        for name in names:
+            channel = await connection.channel()
+            await channel.queue_delete(queue_name(exchange, name), timeout=_PUBLISH_TIMEOUT)
+    finally:
+        await connection.close()

@@ -7,7 +7,7 @@ take what is younger than a day. The audit, dead letters and runs themselves are
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Never
 
 import asyncpg
@@ -72,7 +72,7 @@ class Keeping:
 
         return await _until_none(some)
 
-    async def _days(self, before: Any) -> int:
+    async def _days(self, before: date) -> int:
         async def one() -> int:
             return int(await self._ask("forget_cases", before) is not None)
 

@@ -14,8 +14,15 @@ SQL = load("shared.db")
 
 async def stage(conn: Connection, source: str, *events: Event, now: datetime | None = None) -> None:
     """Stage `events`, said by the room `source`, inside the caller's transaction."""
-    for event in events:
-        envelope = Envelope.around(event, id=uuid7(), source=source, time=now or wall(), traceparent=traceparent())
-        await conn.execute(SQL["stage"], envelope.id, envelope.type, envelope.model_dump(mode="json"))
-    if events:
-        await conn.execute(SQL["notify"], "netci_staged", "")
+    if not events:
+        return
+    rows = [
+        _row(Envelope.around(e, id=uuid7(), source=source, time=now or wall(), traceparent=traceparent()))
+        for e in events
+    ]
+    await conn.executemany(SQL["stage"], rows)
+    await conn.execute(SQL["notify"], "netci_staged", "")
+
+
+def _row(envelope: Envelope) -> tuple[object, ...]:
+    return envelope.id, envelope.type, envelope.model_dump(mode="json")

@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 SQL = load("shared.web")
 PAGE = 500
 QUEUE = 1000
+REPLAYS = 4
+"""Pages of the past read at one time, for all readers together; never held while a reader is written to."""
 PUBLIC = ("public",)
 
 
@@ -113,6 +115,7 @@ class Hub:
         self._queue = queue
         self._readers: set[Reader] = set()
         self._closed = False
+        self._replays = asyncio.Semaphore(REPLAYS)
         self.position = -1
         self.well = False
         self.epoch = ""
@@ -214,6 +217,7 @@ class Hub:
         """The past after `after`, in pages, up to the hub's position at the end. Then `join` without an await."""
         while after < self.position:
             upto = self.position
-            frames = await self.page(after, upto, wanted)
+            async with self._replays:
+                frames = await self.page(after, upto, wanted)
             after = frames[-1].sequence if len(frames) == PAGE else upto
             yield frames

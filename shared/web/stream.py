@@ -24,8 +24,6 @@ HEARTBEAT = 10.0
 WRITE = 20.0
 """Seconds that one write may wait for a reader that doesn't read."""
 PER_ADDRESS = 64
-REPLAYS = 4
-"""Replays of the past at one time, all readers together: they are the only cost that a reader has."""
 MOST_WAIT = 60.0
 HEADERS = {
     "Content-Type": "text/event-stream",
@@ -61,7 +59,6 @@ class Stream:
         self._heartbeat = heartbeat
         self._per_address = per_address
         self._open: Counter[str] = Counter()
-        self._replays = asyncio.Semaphore(REPLAYS)
 
     def mount(self, app: web.Application, path: str = "/api/v1/events") -> None:
         """`path` answers a stream or a page by Accept; ``path/stream`` is always a stream."""
@@ -99,9 +96,8 @@ class Stream:
         await response.prepare(request)
         try:
             after = await self._begin(response, state, cursor)
-            async with self._replays:
-                async for frames in self._hub.catch_up(after, wanted):
-                    await _write(response, frames)
+            async for frames in self._hub.catch_up(after, wanted):
+                await _write(response, frames)
             await self._live(response, wanted, after)
         except (TimeoutError, ConnectionResetError):
             if request.transport is not None:

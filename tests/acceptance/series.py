@@ -6,15 +6,17 @@ Each has a role and what must be on Patchwork for it after each of two branches.
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-AUTHOR = b"Ada Kernel <ada@example.org> 1795424400 +0100"
+NOW = int(time.time()) - 60
+AUTHOR = b"Ada Kernel <ada@example.org> %d +0100" % NOW
 _ENV = {
     **{key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
     "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "LC_ALL": "C", "GIT_COMMITTER_NAME": "Ada Kernel",
-    "GIT_COMMITTER_EMAIL": "ada@example.org", "GIT_COMMITTER_DATE": "1795424400 +0100",
+    "GIT_COMMITTER_EMAIL": "ada@example.org", "GIT_COMMITTER_DATE": f"{NOW} +0100",
 }  # fmt: skip
 
 Wanted = dict[str, str]
@@ -82,7 +84,7 @@ ROLES: tuple[Role, ...] = (
     ),
     Role(
         "fix", "net",
-        [("net: loopback: correct a comment", [Edit(_LOOP, " * It also increments the loopback's", " * It also increments the device's"), ])],
+        [("net: loopback: correct a comment", [Edit(_LOOP, "Pseudo-driver for the loopback interface.", "Pseudo-driver for the loopback device.")])],
         FINE | {"contest": "pending"}, FINE | {"contest": "success"},
     ),
     Role(
@@ -133,7 +135,11 @@ class Author:
 
     def make(self, role: Role, base: str) -> Made:
         """The series' commits on `base`, and its mails."""
-        at = self.commit(base, "never published", {e.path: STRANGE for _, edits in role.patches for e in edits}) if role.wild else base
+        at = (
+            self.commit(base, "never published", {e.path: STRANGE for _, edits in role.patches for e in edits})
+            if role.wild
+            else base
+        )
         head = at
         for subject, edits in role.patches:
             head = self.commit(head, subject, self.edited(head, edits))
@@ -174,7 +180,9 @@ def message_id(mail: bytes) -> str:
 
 def bare(path: Path, kernel: Path) -> Path:
     """A bare repository that borrows the kernel's objects."""
-    subprocess.run(["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(path)], env=_ENV, check=True)
+    subprocess.run(
+        ["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(path)], env=_ENV, check=True
+    )
     (path / "objects/info").mkdir(exist_ok=True)
     (path / "objects/info/alternates").write_text(f"{kernel / 'objects'}\n")
     return path

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from shared.blobs.disk import DiskBlobs
 from shared.clock import wall
@@ -44,7 +45,8 @@ async def peer(site: Served) -> int:
             assert answer.status == 200, path
             return json.loads(answer.body) if answer.kind == "application/json" else answer.body
 
-        page, events = 1, []
+        page = 1
+        events: list[Any] = []
         while len(events) < SERIES:
             path = f"/api/1.2/events/?project=netdevbpf&category=series-completed&order=date&page={page}"
             found = await get(path)

@@ -84,7 +84,7 @@ create index work_settled on floor.work (settled) where state in ('done', 'cance
 
 -- Drops the oldest day of cases before `before`, if there is one; gives that day, or null. Their runs stay.
 create function ledger.forget_cases(before date) returns date
-language plpgsql security definer set search_path = pg_catalog set lock_timeout = '2s' as $$
+language plpgsql security definer set search_path = pg_catalog set lock_timeout = '2s' set timezone = 'UTC' as $$
 declare
     part text;
 begin

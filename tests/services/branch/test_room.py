@@ -113,3 +113,18 @@ async def test_a_superseded_series_is_let_go(world_for: WorldFor, floor_for: Flo
             while await world.owner.fetchval("select state from floor.work where kind = 'apply'") != "cancelled":
                 bell = world.floor.bells.count("netci_events")
                 await world.floor.bells.wait("netci_events", bell, 0.2)
+
+
+async def test_a_tree_that_was_away_at_the_start_is_followed_once_it_is_back(world_for: WorldFor) -> None:
+    world = await world_for()
+    world.next.rename(world.folder / "away")
+    async with a_room(world.floor):
+        await seen(world, "dev.netci.tree.moved.v1")
+        async with asyncio.timeout(20):
+            while (
+                await world.owner.fetchval("select ok from floor.health where name = 'tree netdev/next'") is not False
+            ):
+                await world.floor.bells.wait("netci_work", world.floor.bells.count("netci_work"), 0.1)
+        (world.folder / "away").rename(world.next)
+        moved = await seen(world, "dev.netci.tree.moved.v1", 2)
+    assert {event["tree"] for event in moved} == {"net", "next"}

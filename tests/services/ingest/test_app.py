@@ -137,8 +137,9 @@ async def test_every_recorded_mailbox_is_survived(floor_for: FloorFor, site: Ser
         await rounds(floor)
         await idle(floor)
     assert await floor.pool.fetchval("select count(*) from floor.work where state = 'dead' or error <> ''") == 0
-    here = {s.id for s in site.pw.series.values() if s.project == site.pw.project("netdevbpf").id}
-    assert {row["external_id"] for row in await rows(floor)} == here
+    project = site.pw.project("netdevbpf").id
+    waiting = {p.series for p in site.pw.patches.values() if p.project == project and p.state == "new"}
+    assert {row["external_id"] for row in await rows(floor)} >= waiting - {None}
 
 
 @pytest.mark.parametrize("name", ["29-v2-flat-into-v1"])

@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from shared.pauses import pause, resume
 from shared.practice.patchwork import Served
 from tests.services.report.builders import a_case, a_cut, a_run, a_series
 from tests.services.report.conftest import World, WorldFor
@@ -112,6 +113,24 @@ async def test_one_patch_that_always_fails_holds_nobody_else_up(world_for: World
         await a_green_cut(world)
         await world.until("select count(*) from report.posts where status = 'posted'", 2)
     assert set(world.posted()) == {(2, "contest", "success"), (3, "contest", "success")}
+
+
+async def test_a_pause_amid_a_batch_stops_it_at_once_and_leaves_no_doubt(world_for: WorldFor, site: Served) -> None:
+    world = await world_for()
+    site.misbehave.add("slow", path="/checks/", delay=0.3)
+    async with world.report():
+        cut = await a_cut(world.owner, [await a_series(world.owner, patches=(1, 2, 3, 4, 5, 6))])
+        await a_run(world.executor, cut, [a_case()])
+        await world.until("select count(*) from report.posts where sent is not null", 6)
+        async with world.owner.acquire() as conn:
+            await pause(conn, "post", "netdev", "wait", "ann")
+        await world.until("select count(*) from report.posts where status = 'posted'", 4)
+        await world.until("select count(*) from report.posts where status = 'intent' and sent is null", 2)
+        async with world.owner.acquire() as conn:
+            await resume(conn, "post", "netdev", "go on", "ann")
+        await world.settled(6)
+    assert set(world.posted().values()) == {1}
+    assert site.counters.of("/api/patches/N/checks/", "GET") == 0
 
 
 async def test_few_requests_are_in_flight_at_once(world_for: WorldFor, site: Served) -> None:

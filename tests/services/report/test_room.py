@@ -4,6 +4,8 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 from services.report.deciding import Deciding
+from services.report.rebuild import rebuild_rollups
+from services.report.store import SQL
 from shared.db.pool import connect
 from shared.ledger.write import Ending
 from shared.model.results import CheckState
@@ -315,3 +317,38 @@ async def test_a_second_fold_changes_and_posts_nothing(world_for: WorldFor) -> N
             await Deciding(world.floor.settings).branch(conn, cut, datetime.now(UTC))
         assert await conn.fetchrow("select * from report.verdicts") == before
         assert await conn.fetchval("select count(*) from report.posts") == 1
+
+
+async def test_many_runs_that_end_together_are_folded_few_times(world_for: WorldFor) -> None:
+    world = await world_for()
+    cut = await a_cut(world.owner, [await a_series(world.owner)])
+    for n in range(20):
+        await a_run(world.executor, cut, [a_case()], remote="new", executor=f"x{n}")
+    await a_run(world.executor, cut, [a_case()])
+    async with world.report():
+        await world.settled(1)
+        await world.until("select count(*) from floor.inbox where state = 'due'", 0)
+    assert world.posted() == {(1, "contest", "success"): 1}
+    assert await world.owner.fetchval("select count(*) from report.rollups") == 21
+
+
+async def test_rollups_can_be_rebuilt(world_for: WorldFor) -> None:
+    world = await world_for()
+    cut = await a_cut(world.owner, [await a_series(world.owner)])
+    async with world.report():
+        await a_run(world.executor, cut, [a_case("tls", "fail"), a_case("udp")])
+        await world.settled(1)
+    query = "select run_id, cut_id, tests, passed, failed, failing from report.rollups"
+    before = await world.owner.fetch(query)
+    await world.owner.execute("delete from report.rollups")
+    async with world.owner.acquire() as conn:
+        assert await rebuild_rollups(conn, lambda run: None) == 1
+    assert await world.owner.fetch(query) == before
+
+
+async def test_every_statement_is_understood_with_the_rights_of_report(world_for: WorldFor) -> None:
+    world = await world_for()
+    owners = {"retry_refused", "replay_work"}
+    async with world.floor.pool.acquire() as conn:
+        for name in SQL.keys() - owners:
+            await conn.prepare(SQL[name])

@@ -1,0 +1,339 @@
+"""The road from a mail to a check, walked once: what is started, posted, cut, and what must then be there."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared.practice.kernel import import_kernel
+from tests.acceptance import box
+from tests.acceptance.box import Box
+from tests.acceptance.composed import NAMES, Composed, healthy
+from tests.acceptance.look import Checks, Heard, pages, read_checks
+from tests.acceptance.series import ROLES, Made, Wanted
+from tests.acceptance.world import Outside, key_pair, wait
+from tests.house.files import ROOMS, ROOT, service
+from tests.support.postgres import Postgres
+from tests.support.rabbitmq import RabbitMQ
+
+_TESTS = (
+    "reuseport_bpf", "reuseport_bpf_cpu", "reuseport_dualstack", "reuseaddr_conflict", "sk_bind_sendto_listen",
+    "sk_connect_zero_addr", "run_netsocktests", "reuseport_addr_any.sh", "udpgso.sh", "netdevice.sh",
+)  # fmt: skip
+_PROGRAMS = " ".join(name for name in _TESTS if "." not in name and not name.startswith("run_"))
+_CHECKOUT = ("tools/testing/selftests", "tools/include", "tools/scripts", "tools/build", "scripts")
+
+PROJECT = f"""
+[projects.netdev]
+post = "on"
+[projects.netdev.patchwork]
+url = "http://patchwork"
+project = "netdevbpf"
+token_file = "/run/secrets/patchwork_token"
+poll = "1s"
+[projects.netdev.triage]
+preset = "netdev"
+[projects.netdev.trees.net-next]
+git = "git://forge/net-next.git"
+tags = ["net-next"]
+[projects.netdev.trees.net]
+git = "git://forge/net.git"
+tags = ["net"]
+kind = "fixes"
+[projects.netdev.streams.net-next]
+tree = "net-next"
+merge = ["net"]
+every = "1w"
+push = "git@forge:testing.git"
+push_key_file = "/run/secrets/push_key"
+push_known_hosts = "/etc/netci/known_hosts"
+public = "git://forge/testing.git"
+expect = "10m"
+[[remotes]]
+name = "lab"
+report = true
+[[executors]]
+remote = "lab"
+name = "selftests-net"
+streams = ["net-next"]
+deadline = "15m"
+[executors.suite]
+kind = "kselftest"
+targets = ["net"]
+tests = {json.dumps(list(_TESTS))}
+checkout = {json.dumps(list(_CHECKOUT))}
+make_vars = {{ TEST_GEN_PROGS = "$(addprefix $(OUTPUT)/,{_PROGRAMS})", TEST_GEN_FILES = "$(addprefix $(OUTPUT)/,socket udpgso reuseport_addr_any)" }}
+[executors.driver]
+kind = "ssh"
+hosts = ["root@alpha", "root@beta"]
+key_file = "/run/secrets/host_key"
+known_hosts = "/etc/netci/known_hosts"
+"""
+
+
+class Road:
+    """Everything that was started, and what was found wrong."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.began = time.monotonic()
+        self.faults: list[str] = []
+        self.rooms: dict[str, Box] = {}
+        self.branches: list[str] = []
+        self.heard = Heard()
+        self.project = folder / "project"
+        self.composed = Composed(self.project)
+
+    def say(self, text: str) -> None:
+        print(f"{time.monotonic() - self.began:6.1f}s  {text}", flush=True)
+
+    # Setting up
+
+    def prepare(self) -> None:
+        """What an operator does: `config/prepare`, keys, the configuration."""
+        shutil.copytree(
+            ROOT / "config", self.project / "config", ignore=shutil.ignore_patterns("netci.toml", "known_hosts")
+        )
+        subprocess.run(["sh", "config/prepare"], cwd=self.project, check=True, stdout=subprocess.DEVNULL)
+        self.public = {name: self._fill(name) for name in ("push_key", "host_key")}
+        shipped = (ROOT / "config/compose.toml").read_text()
+        ours, mark, _ = shipped.partition("# ---- yours from here on")
+        assert mark, "config/compose.toml has lost its mark"
+        (self.project / "config/netci.toml").write_text(ours + PROJECT)
+
+    def _fill(self, name: str) -> str:
+        public = key_pair(self.folder / name)
+        self._secret(name, (self.folder / name).read_text())
+        return public
+
+    def _secret(self, name: str, text: str) -> None:
+        (self.project / "secrets" / name).write_text(text)
+
+    def network(self) -> None:
+        """Our loopback has the addresses of compose.yaml's front network."""
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        for address in sorted(set(NAMES.values())):
+            if address.startswith("172."):
+                subprocess.run(["ip", "addr", "add", f"{address}/24", "dev", "lo"], check=True)
+
+    def servers(self) -> None:
+        """PostgreSQL, initialised by the shipped script, and RabbitMQ with the shipped login."""
+        (self.folder / "rabbit").mkdir()
+        (self.folder / "postgres").mkdir()
+        self.broker = RabbitMQ(folder=self.folder / "rabbit", port=5672)
+        shutil.copy(self.project / "secrets/broker_login", self.folder / "rabbit/rabbitmq.conf")
+        self.broker.start()
+        self.database = Postgres(folder=self.folder / "postgres", port=5432)
+        self.database.start()
+        self.database.wait()
+        roles = {"NETCI_ROLES_FILE": str(self.project / "secrets/database_roles")}
+        subprocess.run(
+            ["sh", "config/postgres/10-netci.sh"], cwd=self.project, env=self.database.environment() | roles, check=True
+        )
+        self.broker.wait()
+
+    def outside(self) -> None:
+        self.out = Outside(self.folder, import_kernel())
+        self.out.start(self.public["push_key"], self.public["host_key"])
+        self._secret("patchwork_token", self.out.token + "\n")
+        (self.project / "config/known_hosts").write_text("\n".join(self.out.known_hosts) + "\n")
+
+    def command(self, *words: str, timeout: float = 400) -> str:
+        """A command of the operator, as compose.yaml has it: in the container of `migrate`."""
+        code, said = box.run(self.composed.plan("migrate", ["netci", *words]), self.folder, timeout)
+        assert code == 0, f"netci {' '.join(words)} ended with {code}:\n{said}"
+        return said
+
+    def start_rooms(self) -> None:
+        code, said = box.run(self.composed.plan("migrate"), self.folder)
+        assert code == 0, f"migrate ended with {code}:\n{said}"
+        for name in (*ROOMS, "proxy"):
+            self.rooms[name] = box.start(self.composed.plan(name), self.folder)
+        for name in ROOMS:
+            self._until_healthy(name)
+        wait("the proxy", self._answers, 20)
+
+    def _until_healthy(self, name: str, seconds: float = 60) -> None:
+        until = time.monotonic() + seconds
+        while True:
+            ended = self.rooms[name].process.poll()
+            assert ended is None, f"{name} ended with {ended}:\n{self.rooms[name].said()}"
+            ok, said = healthy(self.rooms[name])
+            if ok:
+                return
+            assert time.monotonic() < until, f"{name} is not healthy: {said}\n{self.rooms[name].said()}"
+            time.sleep(0.5)
+
+    def _answers(self) -> bool:
+        ran = subprocess.run(["sh", "-c", f"exec 3<>/dev/tcp/{NAMES['proxy']}/8000"], check=False, capture_output=True)
+        from tests.acceptance.world import listens
+
+        return ran.returncode == 0 or listens(NAMES["proxy"], 8000)
+
+    # Walking
+
+    def post(self) -> list[Made]:
+        heads = self.out.heads
+        made = [self.out.author.make(role, heads[role.tree]) for role in ROLES]
+        for series in made:
+            self.out.post(series.mails)
+        return made
+
+    def cut(self, why: str) -> None:
+        said = self.command("cut", "net-next", "--why", why, "--wait", "300", "--json")
+        facts = json.loads(next(line for line in said.splitlines()[::-1] if line.startswith("{")))
+        self.branches.append(facts["name"])
+        self.say(f"cut {facts['name']} {facts['commit'][:12]}: {facts['taken']} series, {facts['left_out']} left out")
+
+    def until(self, what: str, series: Sequence[Made], wanted: dict[str, Wanted], seconds: float) -> None:
+        """Until Patchwork has what the roles deserve; what is missing at the end is a fault."""
+        end = time.monotonic() + seconds
+        while faults := read_checks().faults(series, wanted):
+            for name in ROOMS:
+                assert self.rooms[name].process.poll() is None, f"{name} has ended:\n{self.rooms[name].said()}"
+            if time.monotonic() > end:
+                self.faults += [f"{what}: {fault}" for fault in faults]
+                self.say(f"{what}: not within {seconds:g} s")
+                return
+            time.sleep(1)
+        self.say(f"{what}: as it should be")
+
+    # Looking
+
+    def apart(self) -> None:
+        """Each room is who compose.yaml says, without powers, and sees nobody else's secrets."""
+        for name in ROOMS:
+            facts = dict(line.split(":\t", 1) for line in _status(self.rooms[name].pid) if ":\t" in line)
+            uid, gid = service(name)["user"].split(":")
+            if (facts["Uid"].split()[0], facts["Gid"].split()[0]) != (uid, gid):
+                self.faults.append(f"{name} runs as {facts['Uid']}")
+            if int(facts["CapEff"], 16) or int(facts["CapBnd"], 16) or facts["NoNewPrivs"] != "1":
+                self.faults.append(f"{name} has capabilities {facts['CapEff']} {facts['CapBnd']}")
+            seen = set(self.rooms[name].run(["ls", "/run/secrets"]).stdout.split())
+            if seen != {grant["target"] for grant in service(name)["secrets"]}:
+                self.faults.append(f"{name} sees the secrets {sorted(seen)}")
+            if self.rooms[name].run(["sh", "-c", "echo > /etc/netci/mine || echo > /usr/mine"]).returncode == 0:
+                self.faults.append(f"{name} can write to its root")
+
+    def stop_rooms(self) -> None:
+        for name in ROOMS:
+            if code := self.rooms[name].stop():
+                self.faults.append(f"{name} ended with {code} on SIGTERM:\n{self.rooms[name].said(10)}")
+
+
+def _status(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/status").read_text().splitlines()
+
+
+def walk(folder: Path) -> int:
+    """The whole road; 0 if nothing was wrong."""
+    subprocess.run(["mount", "--make-rprivate", "/"], check=False, stderr=subprocess.DEVNULL)
+    os.umask(0o022)
+    road = Road(folder)
+    try:
+        series = _walk(road)
+    except Exception as exc:
+        traceback.print_exc()
+        _tails(road)
+        print(f"FAILED: {exc}", file=sys.stderr)
+        return 1
+    finally:
+        _close(road)
+    print(table(series, read_last(road)))
+    for fault in road.faults:
+        print(f"WRONG  {fault}")
+    if road.faults:
+        _tails(road)
+    print(f"acceptance: {'FAILED' if road.faults else 'passed'} in {time.monotonic() - road.began:.0f} s")
+    return 1 if road.faults else 0
+
+
+def _walk(road: Road) -> list[Made]:
+    road.network()
+    road.prepare()
+    road.say("PostgreSQL and RabbitMQ …")
+    road.servers()
+    road.say("the kernel's source, Patchwork, forge and two hosts …")
+    road.outside()
+    road.say("four rooms and a proxy …")
+    road.start_rooms()
+    road.heard.listen()
+    road.apart()
+    series = road.post()
+    road.say(f"{len(series)} series are on Patchwork")
+    applied = {role.name: {key: value for key, value in role.first.items() if key != "contest"} for role in ROLES}
+    road.until("trees and application", series, applied, 300)
+    road.cut("acceptance: all together")
+    road.until("the red branch", series, {role.name: role.first for role in ROLES}, 300)
+    breaking = next(made for made in series if made.role.name == "breaking")
+    road.command("series", "hold", breaking.ids[0], "--why", "it breaks reuseaddr_conflict")
+    road.cut("acceptance: without the breaking one")
+    road.until("the mended branch", series, {role.name: role.second for role in ROLES}, 300)
+    _look(road, series)
+    return series
+
+
+def _look(road: Road, series: Sequence[Made]) -> None:
+    checks = road.checks = read_checks()  # type: ignore[attr-defined]
+    road.faults += [f"posted again: {line}" for line in checks.repeated()]
+    road.faults += _named(series, checks)
+    pictures = road.folder / "pictures"
+    pictures.mkdir()
+    road.faults += pages(series, road.branches, str(pictures))
+    road.say("pages rendered in Chromium")
+    road.faults += road.heard.faults()
+    road.say(f"{len(road.heard.sequences)} events heard through the proxy, the slowest after {road.heard.late:.2f} s")
+    for name in ROOMS:
+        ok, said = healthy(road.rooms[name])
+        if not ok:
+            road.faults.append(f"{name} is not healthy at the end: {said}")
+    road.stop_rooms()
+
+
+def _named(series: Sequence[Made], checks: Checks) -> list[str]:
+    """A conflict names its rival, by title."""
+    titles = {made.role.name: made.title for made in series}
+    return [
+        f"{made.role.name}: the conflict does not name {titles[made.role.names]!r}: {text!r}"
+        for made in series
+        if made.role.names
+        for text in [checks.newest(made.ids[0], "contest")["description"]]
+        if titles[made.role.names][:30] not in text
+    ]
+
+
+def read_last(road: Road) -> Checks:
+    return getattr(road, "checks", Checks({}))
+
+
+def table(series: Sequence[Made], checks: Checks) -> str:
+    lines = [f"{'series':10} {'patch':46} {'tree_selection':15} {'apply':8} {'contest':18}"]
+    for made in series:
+        for message_id, (subject, _) in zip(made.ids, made.role.patches, strict=True):
+            states = [
+                ">".join(c["state"] for c in checks.by_patch.get(message_id, []) if c["context"] == context) or "-"
+                for context in ("tree_selection", "apply", "contest")
+            ]
+            lines.append(f"{made.role.name:10} {subject[:46]:46} {states[0]:15} {states[1]:8} {states[2]:18}")
+    return "\n".join(["", *lines, ""])
+
+
+def _tails(road: Road) -> None:
+    for name, one in road.rooms.items():
+        print(f"--- {name}\n{one.said(30)}", file=sys.stderr)
+
+
+def _close(road: Road) -> None:
+    """In order, so that nothing has to wait for anything; what is left ends with the namespace."""
+    for one in road.rooms.values():
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+    for server in ("database", "broker"):
+        if hasattr(road, server):
+            getattr(road, server).close()
