@@ -8,7 +8,7 @@ while read -r role word; do
     # psql quotes both; nothing of the file is ever read as SQL.
     psql -v ON_ERROR_STOP=1 -q --username "${POSTGRES_USER:-postgres}" --dbname postgres \
         --set role="$role" --set word="$word" <<'SQL'
-create role :"role" login password :'word' noinherit nocreatedb nocreaterole;
+create role :"role" login password :'word' nocreatedb nocreaterole;
 SQL
 done < "${NETCI_ROLES_FILE:-/run/secrets/database_roles}"
 

@@ -42,18 +42,28 @@ def choices(
     that have it.
     """
     if marked:
-        return tuple(Choice(tree, "marked", f"the subject names {tree}") for tree in trees)
+        return tuple(Choice(tree, "marked", f"Clearly marked for {tree}") for tree in trees)
     first: list[Choice] = []
     middle: list[Choice] = []
     last: list[Choice] = []
     for tree in trees:
         missing = [commit for commit, there in fixes.items() if tree not in there]
         if kinds.get(tree) != "fixes" or not fixes:
-            middle.append(Choice(tree, "applies", f"no tree is named; it applies to {tree}"))
+            middle.append(Choice(tree, "applies", f"Guessed tree name to be {tree}: it applies there"))
         elif missing:
-            last.append(Choice(tree, "applies", f"fixes {_some(missing)}, which {tree} does not have, but applies"))
+            last.append(
+                Choice(
+                    tree,
+                    "applies",
+                    f"Guessed tree name to be {tree}: it applies, though {tree} does not have {_some(missing)}, which it fixes",
+                )
+            )
         else:
-            first.append(Choice(tree, "fixes", f"fixes {_some(list(fixes))}, which {tree} has"))
+            first.append(
+                Choice(
+                    tree, "fixes", f"Guessed tree name to be {tree}: it fixes {_some(list(fixes))}, which {tree} has"
+                )
+            )
     return (*first, *middle, *last)
 
 

@@ -106,11 +106,10 @@ select s.id, s.external_id, s.revision, s.message_id, s.title, s.arrived, s.stat
 from ingest.series_v s
 left join branch.applied a on a.series_id = s.id and a.revision = s.revision and a.published is not null
 left join branch.orders o on o.project = s.project and o.message_id = s.message_id
-where s.project = $1
-  and (s.state = 'active' or s.id = any($3::bigint[])
-       or (s.state in ('superseded', 'withdrawn')
-           and exists (select from branch.selections x, last where x.cut_id = last.id and x.series_id = s.id
-                       and x.decision = 'take')))
+where s.project = $1 and s.id in (
+    select p.id from ingest.series_v p where p.project = $1 and p.state = 'active'
+    union all select unnest($3::bigint[])
+    union all select x.series_id from branch.selections x join last on x.cut_id = last.id where x.decision = 'take')
 order by s.arrived, s.id
 
 -- next_slot --

@@ -118,7 +118,12 @@ class Runs:
     def _ending(self, outcome: Outcome) -> Ending:
         kernels = sorted({facts.get("kernel", "") for facts in outcome.facts.values()} - {""})
         reason = f"{outcome.late} tests not started: the deadline came" if outcome.late else ""
-        return Ending("done", "timeout" if outcome.late else "", reason, toolchain=", ".join(kernels)[:200])
+        return Ending(
+            "done",
+            "timeout" if outcome.late else "",
+            reason,
+            toolchain=", ".join(f"host kernel {name}" for name in kernels)[:200],
+        )
 
     async def _job(self, planned: Planned, run: OpenRun) -> RunJob:
         past = await self._past(planned, run)

@@ -118,7 +118,9 @@ def assemble(parcel: Parcel, mails: Sequence[Mail], cover: Mail | None, pull: Pu
         resend=subject.resend,
         tags=tags_of([*([head] if head else []), *(mail.subject for mail in mails)]),
         refs=tuple(dict.fromkeys([top.in_reply_to, *top.references])) if top else (),
-        patches=tuple(_patch(parcel, number, mail) for number, mail in enumerate(mails, 1)),
+        patches=tuple(
+            _patch(parcel, number, mail, pull is not None and len(mails) == 1) for number, mail in enumerate(mails, 1)
+        ),
         pull=pull,
         fault=fault,
     )
@@ -154,7 +156,7 @@ def tags_of(subjects: Sequence[Subject]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cut(tag.lower(), 100) for subject in subjects for tag in subject.tags))[:50]
 
 
-def _patch(parcel: Parcel, number: int, mail: Mail) -> Patch:
+def _patch(parcel: Parcel, number: int, mail: Mail, pulled: bool) -> Patch:
     listed = {piece.external_id: piece for piece in parcel.pieces}
     by_id = {piece.message_id: piece for piece in parcel.pieces}
     piece = listed.get(mail.patchwork_id or 0) or by_id.get(mail.message_id)
@@ -166,7 +168,7 @@ def _patch(parcel: Parcel, number: int, mail: Mail) -> Patch:
         author=mail.author,
         files=files_of(mail.diff),
         fixes=tuple(cut(plain(commit), 40) for commit, _ in fixes(mail.trailers))[:50],
-        fault=fault_of(mail.diff),
+        fault="" if pulled else fault_of(mail.diff),
         web_url=piece.web_url if piece else "",
     )
 
@@ -178,7 +180,7 @@ def files_of(diff: str) -> tuple[str, ...]:
 
 
 def fault_of(diff: str) -> str:
-    """The first fault of a diff in words; "" for an honest one, and for none at all, which git will speak of."""
+    """The first fault of a diff in words; "" for an honest one."""
     if not diff.strip():
         return "no diff in the mail"
     found = faults(diff)

@@ -29,6 +29,8 @@ from shared.race import race
 
 log = structlog.get_logger(__name__)
 
+MANY = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Times:
@@ -100,7 +102,6 @@ class Poller:
 
     async def _open(self) -> None:
         facts = await self.source.open()
-        await self.store.memory(self.floor.pool)
         await self.store.set_facts(self.floor.pool, facts)
 
     async def _first(self) -> None:
@@ -122,10 +123,11 @@ class Poller:
         memory = await self.store.memory(self.floor.pool)
         news = await self.source.news(memory.place)
         known = await self.store.known(self.floor.pool, [seen.external_id for seen in news.sightings])
+        wanted = [seen for seen in news.sightings if is_news(seen, known.get(seen.external_id), 0)]
+        states = await self._catch_up(wanted)
         await self._watch(news.sightings)
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            wanted = [seen for seen in news.sightings if is_news(seen, known.get(seen.external_id), 0)]
-            await self._order(conn, wanted)
+            await self._order(conn, wanted, states)
             await self.store.move_cursor(conn, news.place)
 
     async def reconcile(self) -> None:
@@ -136,12 +138,22 @@ class Poller:
         head = int(memory.facts.get("head", 0))
         newest = await self.source.recent(min(head, oldest or head))
         known = await self.store.known(self.floor.pool, [seen.external_id for seen in newest])
+        wanted = [seen for seen in newest if is_news(seen, known.get(seen.external_id), memory.low_water)]
+        states = await self._catch_up(wanted)
         await self._watch(newest)
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            wanted = [seen for seen in newest if is_news(seen, known.get(seen.external_id), memory.low_water)]
-            await self._order(conn, wanted)
+            await self._order(conn, wanted, states)
             top = max([head, *(seen.external_id for seen in newest)])
             await self.store.mark_reconciled(conn, memory.low_water, top)
+
+    async def _catch_up(self, wanted: Sequence[Sighting]) -> Mapping[int, Sequence[PatchState]]:
+        """The states of many series at once, which is what comes after a long stop: some may be closed by now.
+
+        One or two are new, and their mails can hardly have been answered yet.
+        """
+        if len(wanted) < MANY:
+            return {}
+        return await self.source.look_up([seen.external_id for seen in wanted])
 
     async def _give_up(self) -> None:
         async with self.floor.pool.acquire() as conn, conn.transaction():
@@ -189,7 +201,10 @@ class Poller:
                 "id": seen.external_id,
                 "received": seen.received,
                 "ticket": dict(seen.ticket),
-                "states": {str(s.external_id): [s.state, s.delegate] for s in (states or {}).get(seen.external_id, ())},
+                "states": {
+                    str(s.external_id): [s.state, s.delegate, s.archived]
+                    for s in (states or {}).get(seen.external_id, ())
+                },
             }
             await enqueue(conn, ROOM, "take", f"{self.source.label}/{seen.external_id}", payload)
 

@@ -62,13 +62,14 @@ class IngestStore:
         self._key = (source.project, source.name)
 
     async def memory(self, pool: Pool) -> Memory:
-        await pool.execute(SQL["add_source"], *self._key)
         row = await pool.fetchrow(SQL["source"], *self._key)
-        assert row is not None
+        if row is None:
+            return Memory(Place(), 0, {})
         seen = {int(id_): str(date) for id_, date in row["seen"]}
         return Memory(Place(row["cursor"], seen), row["low_water"], row["facts"])
 
     async def set_facts(self, pool: Pool, facts: Mapping[str, Any]) -> None:
+        await pool.execute(SQL["add_source"], *self._key)
         await pool.execute(SQL["set_facts"], *self._key, dict(facts))
 
     async def move_cursor(self, conn: Connection, place: Place) -> None:
@@ -82,7 +83,9 @@ class IngestStore:
 
     async def known(self, pool: Pool | Connection, external_ids: Iterable[int]) -> dict[int, tuple[int, str]]:
         """Received count and state of those of `external_ids` that we have."""
-        rows = await pool.fetch(SQL["known"], *self._key, list(external_ids))
+        if not (wanted := list(external_ids)):
+            return {}
+        rows = await pool.fetch(SQL["known"], *self._key, wanted)
         return {row["external_id"]: (row["received"], row["state"]) for row in rows}
 
     async def under_way(self, pool: Pool, label: str) -> set[int]:

@@ -186,7 +186,7 @@ def unreadable(parcel: Parcel, why: str) -> Assembled:
 
 def states_of(payload: Mapping[str, Any]) -> dict[int, PatchFact]:
     """Patch states that came along with the order."""
-    return {int(id_): PatchFact(state, delegate, False) for id_, (state, delegate) in payload.items()}
+    return {int(id_): PatchFact(*fact) for id_, fact in payload.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,9 @@ Without I/O of its own. The pages are `web`; they are started last, so that the 
 of it takes part.
 """
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from typing import Never
+from typing import Any, Never
 
 from services.report.channels import wanted
 from services.report.deciding import Deciding
@@ -15,12 +14,18 @@ from services.report.dispatch import Poster
 from services.report.handlers import FOLD, OVERDUE, ROLL_UP, Handling
 from services.report.intents import Intents
 from services.report.reconcile import Reconciling
+from services.report.web.app import serve
 from shared.bus.base import Queue
 from shared.db.lease import alone
 from shared.db.work import Desk
 from shared.floor import Floor
+from shared.race import race
+from shared.web.app import Ready
 
 HANDS = 2
+
+Extra = Callable[[Any], Any]
+"""Given the web application, adds routes to it."""
 
 
 class ReportRoom:
@@ -28,30 +33,29 @@ class ReportRoom:
 
     name = "report"
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, floor: Floor, extra: Extra | None = None, readiness: Ready | None = None) -> None:
+        """`extra` adds routes of other rooms of this process to the pages'; `readiness` is what /readyz tells."""
         self._floor = floor
+        self._extra = extra
+        self._readiness = readiness
 
     async def run(self, ready: Callable[[], None]) -> Never:
-        from services.report.web.app import serve
-
         async with AsyncExitStack() as stack:
-            posters = await self._posters(stack)
-            async with asyncio.TaskGroup() as group:
-                self.start(group, posters)
-                group.create_task(serve(self._floor, ready))
+            parts = self.parts(await self._posters(stack))
+            await race(serve(self._floor, ready, self._extra, self._readiness), *parts)
         raise AssertionError("a room never ends")
 
-    def start(self, group: asyncio.TaskGroup, posters: list[Poster]) -> None:
-        """Start all but the pages."""
+    def parts(self, posters: Sequence[Poster]) -> list[Coroutine[Any, Any, Never]]:
+        """All loops but the pages, to be raced: the first that breaks ends the others, and its error is told bare."""
         floor, deciding = self._floor, Deciding(self._floor.settings)
         handling = Handling(floor.pool, deciding, floor.clock)
         kinds = {FOLD: handling.fold, OVERDUE: handling.overdue, ROLL_UP: handling.roll_up}
-        desk = Desk(floor.pool, floor.bells, self.name, floor.holder, kinds, HANDS)
-        group.create_task(floor.bus.consume(Queue(self.name, handling.handlers)))
-        group.create_task(desk.run())
-        group.create_task(Reconciling(floor, deciding, Intents(floor.settings)).run())
-        for poster in posters:
-            group.create_task(alone(floor.pool, f"poster:{poster.name}", floor.holder, poster.run))
+        return [
+            floor.bus.consume(Queue(self.name, handling.handlers)),
+            Desk(floor.pool, floor.bells, self.name, floor.holder, kinds, HANDS).run(),
+            Reconciling(floor, deciding, Intents(floor.settings)).run(),
+            *(alone(floor.pool, f"poster:{poster.name}", floor.holder, poster.run) for poster in posters),
+        ]
 
     async def _posters(self, stack: AsyncExitStack) -> list[Poster]:
         """One for each project and channel. Raises Refused where a channel lacks its secret."""

@@ -77,7 +77,7 @@ class Deciding:
     async def by_hand(
         self, conn: Connection, message_id: str, context: str, state: CheckState, why: str, who: str, now: datetime
     ) -> Verdict:
-        """A person's word, which only another person's changes. Raises Refused for an unknown series or no reason."""
+        """A person's word, which only another person's changes. Raises Refused for what is unknown, or no reason."""
         if not why.strip():
             raise Refused("say why: the reason is posted")
         rows = await conn.fetch(SQL["series_by_message"], message_id.strip("<>"))
@@ -86,12 +86,21 @@ class Deciding:
         row = rows[0]
         if row["state"] not in POSTABLE:
             raise Refused(f"that series is {row['state']}: it is told nothing any more")
+        known = contexts_of(self._settings, row["project"])
+        if context not in known:
+            raise Refused(f"nothing speaks in the context {context!r} here; there is: {', '.join(sorted(known))}")
         verdict = Verdict(
             row["id"], row["revision"], row["project"], context, state, state is not CheckState.PENDING,
             compose.by_hand(why, who), (Reason("by-hand", f"{who}: {why}"),), by_hand=True,
         )  # fmt: skip
         merged = await self._intents.put(conn, [verdict], now)
         return merged[0].verdict
+
+
+def contexts_of(settings: Settings, project: str) -> set[str]:
+    """The contexts in which a project's series are told anything."""
+    known = settings.projects.get(project)
+    return {TREE_SELECTION, APPLY} | ({stream.context for stream in known.streams.values()} if known else set())
 
 
 def verdicts_of(facts: SeriesFacts) -> list[Verdict]:

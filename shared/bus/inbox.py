@@ -16,7 +16,7 @@ import structlog
 from shared.bus.base import Delivery, Queue, decode
 from shared.db.bells import Bells
 from shared.db.outbox import SQL
-from shared.db.pool import AWAY, Pool, Record
+from shared.db.pool import AWAY, Connection, Pool, Record
 from shared.events.trace import follow
 from shared.metrics import EVENTS
 
@@ -70,16 +70,20 @@ class Inbox:
                     await conn.execute(SQL["delivery_done"], self.queue.name, row["event_id"])
             except Exception as exc:
                 # With the connection gone it is the database that failed, not the handler.
-                if row is None or conn.is_closed():
+                if conn.is_closed():
+                    raise ConnectionError(f"the connection was lost: {exc!r}") from exc
+                if row is None:
                     raise
-                await self._failed(row["event_id"], row["attempts"], delivery, exc)
+                await self._failed(conn, row["event_id"], row["attempts"], delivery, exc)
                 return True
         self._say(delivery, "handled")
         return True
 
-    async def _failed(self, event_id: UUID, attempts: int, delivery: Delivery | None, exc: Exception) -> None:
+    async def _failed(
+        self, conn: Connection, event_id: UUID, attempts: int, delivery: Delivery | None, exc: Exception
+    ) -> None:
         wait = self.queue.wait(attempts)
-        await self._pool.execute(
+        await conn.execute(
             SQL["delivery_failed"], self.queue.name, event_id, f"{type(exc).__name__}: {exc}", wait,
             self.queue.attempts,
         )  # fmt: skip
@@ -122,7 +126,7 @@ async def work_off(inbox: Inbox, bells: Bells, bell: str, *, sweep_every: Callab
                 swept = loop.time()
             while await inbox.handle_due():
                 pass
-            wait = min(await inbox.next_due(), max(0.5, sweep_every().total_seconds()))
+            wait = min(await inbox.next_due(), sweep_every().total_seconds() or 5.0)
         except AWAY as exc:
             log.warning("bus: the database is away", queue=inbox.queue.name, error=str(exc))
             await asyncio.sleep(0.5)

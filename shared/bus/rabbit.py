@@ -177,9 +177,10 @@ class RabbitBus:
                 SQL["read_events"], cursor, None, ["public", "project", "operator"], _BATCH, timeout=30
             )
             if rows:
-                async with asyncio.TaskGroup() as group:
-                    for row in rows:
-                        group.create_task(self._publish(exchange, row))
+                # Not a TaskGroup: its group of errors is none of those that mean "the broker is away".
+                ended = await asyncio.gather(*(self._publish(exchange, row) for row in rows), return_exceptions=True)
+                for trouble in filter(None, ended):
+                    raise trouble
                 cursor = rows[-1]["sequence"]
                 await lock.execute(SQL["move_cursor"], f"rabbit:{self._exchange}", cursor, timeout=30)
                 continue

@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from typing import Any, Never
 
+import asyncpg
 import structlog
 
 from shared.db.pool import AWAY, connect
@@ -57,7 +58,7 @@ class Bells:
         while True:
             try:
                 await self._listen_once(dsn, room)
-            except (Transient, *AWAY) as exc:
+            except (Transient, asyncpg.PostgresError, *AWAY) as exc:
                 log.warning("bells: lost the database", error=str(exc))
             await asyncio.sleep(1)
 

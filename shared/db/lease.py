@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=float(os.environ.get("NETCI_LEASE", "10")))
 """How long a dead holder is waited for. NETCI_LEASE (seconds, also of work's leases) is for tests that kill often."""
 
+_SHORT, _LONG = 0.5, 30.0
+
 
 async def alone(
     pool: Pool, name: str, holder: str, body: Callable[[int], Awaitable[Never]], lease: timedelta = LEASE
@@ -26,19 +28,22 @@ async def alone(
     """Run `body(number)` while holding the lease `name`; stand by while another holds it.
 
     `number` rises with every change of holder. When the lease is lost `body` is cancelled; when the database is
-    away long enough for another to have taken it, too. Other exceptions of `body` go to the caller, after the
-    lease has been given back.
+    away long enough for another to have taken it, too. What tells of a database that is away, and time-outs, begin
+    `body` anew after a growing wait; other exceptions go to the caller, after the lease has been given back.
     """
+    loop, wait = asyncio.get_running_loop(), _SHORT
     while True:
         number = await _won(pool, name, holder, lease.total_seconds())
         log.info("lease: taken", lease=name, number=number)
+        began = loop.time()
         try:
             await race(body(number), _keep(pool, name, holder, number, lease.total_seconds()))
         except (Superseded, *AWAY) as exc:
-            log.warning("lease: lost", lease=name, number=number, reason=str(exc))
-            await asyncio.sleep(0.5)
+            wait = _SHORT if loop.time() - began > _LONG else min(_LONG, wait * 2)
+            log.warning("lease: let go", lease=name, number=number, reason=repr(exc), wait=wait)
         finally:
             await _give_back(pool, name, number)
+        await asyncio.sleep(wait)
 
 
 @asynccontextmanager
@@ -61,21 +66,24 @@ async def held(pool: Pool, name: str, holder: str, lease: timedelta = LEASE) -> 
 
     keeper = asyncio.ensure_future(guard())
     try:
-        yield number
+        try:
+            yield number
+        finally:
+            keeper.cancel()
+            # If the guard struck just when the body had ended, its cancellation comes out here.
+            await asyncio.gather(keeper, return_exceptions=True)
     except asyncio.CancelledError:
         if lost and body.uncancel() == 0:
             raise InfraError(f"the lease of {name} was lost") from lost[0]
         raise
     finally:
-        keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
         await _give_back(pool, name, number)
 
 
 async def _won(pool: Pool, name: str, holder: str, seconds: float) -> int:
     while True:
         try:
-            number = await pool.fetchval(SQL["take_lease"], name, holder, seconds)
+            number = await pool.fetchval(SQL["take_lease"], name, holder, seconds, timeout=10)
         except AWAY:
             number = None
         if number is not None:
@@ -84,21 +92,36 @@ async def _won(pool: Pool, name: str, holder: str, seconds: float) -> int:
 
 
 async def _keep(pool: Pool, name: str, holder: str, number: int, seconds: float) -> Never:
-    left = seconds
+    async def beat() -> bool:
+        return bool(await pool.fetchval(SQL["take_lease"], name, holder, seconds) == number)
+
+    await keep_alive(beat, seconds, f"lease {name}")
+
+
+async def keep_alive(beat: Callable[[], Awaitable[bool]], seconds: float, what: str) -> Never:
+    """Call `beat` three times in `seconds`; raise Superseded when it says no, or was not heard for `seconds`.
+
+    The time counts from before the last question that was answered, and waiting for a free connection counts too: a
+    holder must never think longer than the database that the lease is its.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
     while True:
         await asyncio.sleep(seconds / 3)
+        asked = loop.time()
         try:
-            if await pool.fetchval(SQL["take_lease"], name, holder, seconds) != number:
-                raise Superseded(f"lease {name} is another's")
-            left = seconds
-        except AWAY:
-            left -= seconds / 3
-            if left <= 0:
-                raise Superseded(f"lease {name} cannot be kept") from None
+            async with asyncio.timeout(max(0.0, min(seconds / 3, until - asked))):
+                if not await beat():
+                    raise Superseded(f"{what} is another's by now")
+            until = asked + seconds
+        except AWAY as exc:
+            if loop.time() >= until:
+                raise Superseded(f"{what} cannot be kept") from exc
 
 
 async def _give_back(pool: Pool, name: str, number: int) -> None:
     try:
-        await asyncio.shield(pool.execute(SQL["drop_lease"], name, number, timeout=2))
-    except (asyncio.CancelledError, *AWAY):
+        async with asyncio.timeout(2):
+            await pool.execute(SQL["drop_lease"], name, number)
+    except AWAY:
         pass  # It runs out by itself.

@@ -5,6 +5,7 @@ is mended by the next number.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -13,6 +14,7 @@ from shared.db.pool import connect
 from shared.errors import Refused
 
 _LOCK = 7301
+_APPLIED = "select number, name, digest from public.netci_migrations order by number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,10 @@ def migrations() -> tuple[Migration, ...]:
     """All that this code knows, in order."""
     folder = resources.files("shared.db").joinpath("migrations")
     found = sorted((f.name, f.read_text("utf-8")) for f in folder.iterdir() if f.name.endswith(".sql"))
-    return tuple(Migration(int(name[:4]), name.removesuffix(".sql"), sql) for name, sql in found)
+    made = tuple(Migration(int(name[:4]), name.removesuffix(".sql"), sql) for name, sql in found)
+    if [m.number for m in made] != list(range(1, len(made) + 1)):
+        raise AssertionError(f"migrations are numbered from 1 without a gap: {[m.name for m in made]}")
+    return made
 
 
 async def migrate(dsn: str) -> list[str]:
@@ -52,19 +57,8 @@ async def migrate(dsn: str) -> list[str]:
 
 
 async def _apply_missing(conn: Any) -> list[str]:
-    rows = await conn.fetch("select number, name, digest from public.netci_migrations order by number")
-    known = {m.number: m for m in migrations()}
-    for row in rows:
-        mine = known.get(row["number"])
-        if mine is None:
-            raise Refused(f"the database is newer than this netci: it has migration {row['name']}")
-        if mine.digest != row["digest"]:
-            raise Refused(f"migration {row['name']} was changed after it was applied here")
-    done = {row["number"] for row in rows}
     applied = []
-    for migration in known.values():
-        if migration.number in done:
-            continue
+    for migration in _missing(await conn.fetch(_APPLIED)):
         async with conn.transaction():
             await conn.execute(migration.sql)
             await conn.execute(
@@ -75,17 +69,25 @@ async def _apply_missing(conn: Any) -> list[str]:
     return applied
 
 
+def _missing(rows: Sequence[Any]) -> list[Migration]:
+    """The migrations that a database with `rows` lacks. Raises Refused if its past is not ours."""
+    known = {m.number: m for m in migrations()}
+    for row in rows:
+        mine = known.get(row["number"])
+        if mine is None:
+            raise Refused(f"the database is newer than this netci: it has migration {row['name']}")
+        if mine.digest != row["digest"]:
+            raise Refused(f"migration {row['name']} was changed after it was applied here")
+    done = {row["number"] for row in rows}
+    return [m for m in known.values() if m.number not in done]
+
+
 async def pending(dsn: str) -> list[str]:
     """The names of migrations that the database lacks; Refused as in `migrate`."""
     conn = await connect(dsn)
     try:
         if await conn.fetchval("select to_regclass('public.netci_migrations')") is None:
             return [m.name for m in migrations()]
-        rows = await conn.fetch("select number, name from public.netci_migrations")
+        return [m.name for m in _missing(await conn.fetch(_APPLIED))]
     finally:
         await conn.close()
-    known = {m.number for m in migrations()}
-    if newer := [row["name"] for row in rows if row["number"] not in known]:
-        raise Refused(f"the database is newer than this netci: it has {', '.join(newer)}")
-    done = {row["number"] for row in rows}
-    return [m.name for m in migrations() if m.number not in done]

@@ -4,6 +4,7 @@ A pool's sessions run as the role ``netci_<room>``: the login may be that role i
 processes with separate passwords) or one that is a member of it (`netci up`, the operator).
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
-from shared.errors import Transient
+from shared.errors import Refused, Transient
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -30,10 +31,27 @@ AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,
     OSError,
     TimeoutError,
 )
-"""What is raised while the database is away. Nobody's handler is to blame for these."""
+"""What is raised while the database is away. The last two, and InterfaceError, may also come from elsewhere: whoever
+runs a body of others' making asks `surely_away`."""
+
+_REFUSES = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.InvalidParameterValueError,
+)
+
+
+def surely_away(exc: BaseException) -> bool:
+    """Whether `exc` can only mean that the database went away; a time-out or an OSError may be anybody's."""
+    if isinstance(exc, asyncpg.InterfaceError):
+        return "clos" in str(exc)  # "connection is closed", "pool is closing"; else a call of ours is wrong
+    return isinstance(exc, AWAY) and isinstance(exc, asyncpg.PostgresError)
 
 
 async def prepare_connection(conn: Any) -> None:
@@ -48,12 +66,25 @@ def _settings(room: str) -> dict[str, str]:
 
 
 async def connect(dsn: str, room: str = "", timeout: float = 10) -> "asyncpg.Connection[asyncpg.Record]":
-    """One connection outside any pool, with the rights of `room` (the login's own if empty)."""
+    """One connection outside any pool, with the rights of `room` (the login's own if empty).
+
+    Raises Transient if the database does not answer, Refused if it does not let us in.
+    """
     try:
         conn = await asyncpg.connect(dsn, timeout=timeout, server_settings=_settings(room))
     except AWAY as exc:
-        raise Transient(f"the database does not answer: {exc}") from exc
-    await prepare_connection(conn)
+        raise Transient(f"the database does not answer: {exc or type(exc).__name__}") from exc
+    except _REFUSES as exc:
+        raise Refused(f"the database does not let us in: {exc}") from exc
+    try:
+        async with asyncio.timeout(timeout):
+            await prepare_connection(conn)
+    except AWAY as exc:
+        conn.terminate()
+        raise Transient(f"the database does not answer: {exc or type(exc).__name__}") from exc
+    except BaseException:
+        conn.terminate()
+        raise
     return conn
 
 
@@ -80,8 +111,6 @@ async def open_pool(dsn: str, room: str = "", size: int = 8, command_timeout: fl
 
 
 async def _close(pool: "Pool") -> None:
-    import asyncio
-
     try:
         async with asyncio.timeout(5):
             await pool.close()

@@ -84,6 +84,7 @@ select extract(epoch from min(due) - now())::double precision from floor.inbox w
 -- queue text (null: all)
 update floor.inbox set state = 'due', attempts = 0, due = now(), settled = null
 where state = 'dead' and ($1::text is null or queue = $1)
+  and exists (select from floor.events e where e.sequence = inbox.sequence)
 
 -- dead_letters --
 select i.queue, i.event_id, i.sequence, i.attempts, i.error, i.settled, e.type, e.subject
@@ -147,7 +148,7 @@ returning id
 -- room text, kinds text[], holder text, seconds double precision
 with free as (
     select id from floor.work
-    where room = $1 and kind = any($2::text[])
+    where room = $1 and kind = any($2::text[]) and state in ('ready', 'leased')
       and ((state = 'ready' and due <= now()) or (state = 'leased' and lease_until <= now()))
     order by priority desc, due, id limit 1
     for update skip locked
@@ -182,10 +183,12 @@ returning id
 
 -- fail_work --
 -- id bigint, lease_number bigint, error text, wait_seconds double precision, limit integer
+-- What was asked for once more meanwhile is not buried: the new wish has its own tries.
 update floor.work
-set attempts = attempts + 1, error = left($3, 2000), due = now() + make_interval(secs => $4),
-    state = case when attempts + 1 >= $5 then 'dead' else 'ready' end,
-    settled = case when attempts + 1 >= $5 then now() end, lease_until = null, lease_holder = null
+set attempts = case when again then 0 else attempts + 1 end, error = left($3, 2000),
+    due = now() + make_interval(secs => $4), again = false,
+    state = case when attempts + 1 >= $5 and not again then 'dead' else 'ready' end,
+    settled = case when attempts + 1 >= $5 and not again then now() end, lease_until = null, lease_holder = null
 where id = $1 and lease_number = $2 and state = 'leased'
 returning state
 
@@ -278,3 +281,6 @@ select ledger.forget_logs($1, $2, $3)
 -- forget_blobs --
 -- before timestamptz, most integer
 select sha256 from floor.forget_blobs($1, $2) as sha256
+
+-- prepare_days --
+select ledger.prepare_days()

@@ -10,6 +10,7 @@ of its death, because the lock dies with the session.
 import asyncio
 from typing import Any, Never
 
+import asyncpg
 import structlog
 
 from shared.db.bells import Bells
@@ -30,6 +31,9 @@ async def sequence(dsn: str, room: str, bells: Bells) -> Never:
             await _one_session(dsn, room, bells)
         except (Transient, *AWAY) as exc:
             log.warning("sequencer: lost the database", error=str(exc))
+        except asyncpg.PostgresError as exc:
+            # A statement that was cancelled, a lock not given: nothing that should end the process.
+            log.error("sequencer: broke off", error=repr(exc))
         await asyncio.sleep(0.5)
 
 
@@ -43,7 +47,7 @@ async def _one_session(dsn: str, room: str, bells: Bells) -> None:
             seen = bells.count("netci_staged")
             while await drain(conn):
                 pass
-            await bells.wait("netci_staged", seen, 0.5)
+            await bells.wait("netci_staged", seen, 2.0)
     finally:
         conn.terminate()
 

@@ -17,7 +17,8 @@ import structlog
 
 from shared.db.bells import Bells
 from shared.db.outbox import SQL
-from shared.db.pool import AWAY, Connection, Pool
+from shared.db.lease import keep_alive
+from shared.db.pool import AWAY, Connection, Pool, surely_away
 from shared.errors import NetciError, Superseded
 from shared.race import race
 
@@ -89,17 +90,11 @@ async def finish(conn: Connection, work: Work) -> None:
 async def heartbeat(pool: Pool, work: Work, lease: timedelta = LEASE) -> Never:
     """Keep the lease alive; raises Superseded when it is lost. Meant as a guard in a race."""
     seconds = lease.total_seconds()
-    left = seconds
-    while True:
-        await asyncio.sleep(seconds / 3)
-        try:
-            if await pool.fetchval(SQL["beat_work"], work.id, work.number, seconds) is None:
-                raise Superseded(f"{work.kind} {work.key}: lease {work.number} was taken")
-            left = seconds
-        except AWAY:
-            left -= seconds / 3
-            if left <= 0:
-                raise Superseded(f"{work.kind} {work.key}: the lease cannot be kept") from None
+
+    async def beat() -> bool:
+        return await pool.fetchval(SQL["beat_work"], work.id, work.number, seconds) is not None
+
+    await keep_alive(beat, seconds, f"{work.kind} {work.key}: lease {work.number}")
 
 
 Do = Callable[[Work], Awaitable[None]]
@@ -149,10 +144,12 @@ class Desk:
                 log.info("work: let go", reason=str(exc))
             except Postpone as exc:
                 await self.pool.execute(SQL["postpone_work"], work.id, work.number, exc.wait, str(exc))
-            except AWAY:
-                raise
             except Exception as exc:
-                await self._failed(work, exc)
+                if surely_away(exc):
+                    # Nobody's fault; if it is still away, the lease runs out and the row comes again as well.
+                    await self.pool.execute(SQL["postpone_work"], work.id, work.number, 1.0, str(exc))
+                else:
+                    await self._failed(work, exc)
 
     async def _failed(self, work: Work, exc: Exception) -> None:
         wait = min(300.0, 1.0 * 2**work.attempts)

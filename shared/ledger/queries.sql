@@ -14,7 +14,9 @@ returning id, day
 -- cut_id bigint, series_id bigint, remote text, executor text, attempt integer, lease_number bigint,
 -- expected_end timestamptz
 -- The same run, by whoever holds the newest lease; an older number changes nothing.
-update ledger.runs set lease_number = $6, expected_end = coalesce($7, expected_end)
+update ledger.runs
+set lease_number = case when state = 'open' then $6 else lease_number end,
+    expected_end = case when state = 'open' then coalesce($7, expected_end) else expected_end end
 where coalesce(cut_id, 0) = coalesce($1::bigint, 0) and coalesce(series_id, 0) = coalesce($2::bigint, 0)
   and remote = $3 and executor = $4 and attempt = $5 and lease_number <= $6
 returning id, day, state

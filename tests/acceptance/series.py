@@ -12,12 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NOW = int(time.time()) - 60
-AUTHOR = b"Ada Kernel <ada@example.org> %d +0100" % NOW
 _ENV = {
     **{key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
-    "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "LC_ALL": "C", "GIT_COMMITTER_NAME": "Ada Kernel",
-    "GIT_COMMITTER_EMAIL": "ada@example.org", "GIT_COMMITTER_DATE": f"{NOW} +0100",
+    "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "LC_ALL": "C",
 }  # fmt: skip
+
+
+def person(name: str) -> str:
+    """Everybody mails from an address of their own: Patchwork joins single patches of one sender by their dates."""
+    return f"{name.title()} Kernel <{name}@example.org> {NOW} +0100"
+
+
+def environment(name: str) -> dict[str, str]:
+    who = {"GIT_COMMITTER_NAME": f"{name.title()} Kernel", "GIT_COMMITTER_EMAIL": f"{name}@example.org"}
+    return {**_ENV, **who, "GIT_COMMITTER_DATE": f"{NOW} +0100"}
+
 
 Wanted = dict[str, str]
 """What each of our contexts must say."""
@@ -111,16 +120,20 @@ class Author:
     def __init__(self, folder: Path, kernel: Path) -> None:
         self.path = bare(folder / "author.git", kernel)
 
-    def git(self, *words: str, stdin: bytes = b"") -> bytes:
-        ran = subprocess.run(["git", *words], cwd=self.path, env=_ENV, input=stdin, capture_output=True, check=False)
+    def git(self, *words: str, stdin: bytes = b"", who: str = "tree") -> bytes:
+        ran = subprocess.run(
+            ["git", *words], cwd=self.path, env=environment(who), input=stdin, capture_output=True, check=False
+        )
         if ran.returncode:
             raise RuntimeError(f"git {words[0]}: {ran.stderr.decode(errors='replace')}")
         return ran.stdout
 
-    def commit(self, parent: str, subject: str, files: dict[str, bytes], ref: str = "refs/heads/work") -> str:
+    def commit(self, parent: str, subject: str, files: dict[str, bytes], who: str = "tree") -> str:
         """A commit on `parent` with these files' new contents."""
-        text = f"{subject}\n\nMade for an acceptance run.\n\nSigned-off-by: Ada Kernel <ada@example.org>\n".encode()
-        stream = b"commit %s\nauthor %s\ncommitter %s\n" % (ref.encode(), AUTHOR, AUTHOR)
+        signed = person(who).rpartition(">")[0] + ">"
+        text = f"{subject}\n\nMade for an acceptance run.\n\nSigned-off-by: {signed}\n".encode()
+        ref, by = "refs/heads/work", person(who).encode()
+        stream = b"commit %s\nauthor %s\ncommitter %s\n" % (ref.encode(), by, by)
         stream += b"data %d\n%sfrom %s\n" % (len(text), text, parent.encode())
         for path, data in files.items():
             stream += b"M 644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data)
@@ -142,7 +155,7 @@ class Author:
         )
         head = at
         for subject, edits in role.patches:
-            head = self.commit(head, subject, self.edited(head, edits))
+            head = self.commit(head, subject, self.edited(head, edits), role.name)
         return self._mailed(role, at, head)
 
     def _mailed(self, role: Role, base: str, head: str) -> Made:
@@ -151,7 +164,7 @@ class Author:
         with tempfile.TemporaryDirectory() as folder:
             self.git("format-patch", "--quiet", "--thread=shallow", f"--subject-prefix=PATCH {role.tree}", *words,
                      "--add-header=List-Id: <netdev.vger.kernel.org>", "--to=netdev@vger.kernel.org",
-                     f"--output-directory={folder}", f"{base}..{head}")  # fmt: skip
+                     f"--output-directory={folder}", f"{base}..{head}", who=role.name)  # fmt: skip
             mails = [path.read_bytes() for path in sorted(Path(folder).iterdir())]
         title = role.patches[0][0]
         if cover:

@@ -35,6 +35,7 @@ from shared.db.sequencer import sequence
 from shared.floor import Floor, make_bus
 from shared.http import client
 from shared.practice.patchwork import Served, served
+from shared.race import race
 from shared.settings import Settings
 from tests.services.report.builders import a_case, a_cut, a_series, end, some_settings, start
 
@@ -203,8 +204,7 @@ async def run_report(floor: Floor, stack: AsyncExitStack) -> None:
     project = floor.settings.projects["netdev"]
     channel = await stack.enter_async_context(PatchworkChannel.opened(project, floor.settings.public_url))
     poster = Poster(floor, "netdev", "on", channel)
-    async with asyncio.TaskGroup() as group:
-        ReportRoom(floor).start(group, [poster])
+    await race(*ReportRoom(floor).parts([poster]))
 
 
 async def bench(folder: Path) -> tuple[list[float], list[float]]:

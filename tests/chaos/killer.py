@@ -9,6 +9,8 @@ from tests.chaos.plan import BACKEND, BROKER, DATABASE, QUEUES, ROOMS, Blow, Rou
 from tests.chaos.stage import Stage
 
 Say = Callable[[str], None]
+CONSUMERS = ("branch", "executor", "report")
+"""The rooms that have a queue."""
 
 
 @dataclass
@@ -72,4 +74,4 @@ class Killer:
             if not await answers(self.stage.broker.url):
                 break
             await asyncio.sleep(0.5)
-        await delete_queues(self.stage.broker.url, "netci", ROOMS)
+        await delete_queues(self.stage.broker.url, "netci", CONSUMERS)

@@ -27,8 +27,10 @@ class Room:
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
     ended: list[int] = field(default_factory=list)
+    killed: bool = False
 
     def start(self) -> None:
+        self.killed = False
         listen = {"NETCI_HEALTH_LISTEN": f"127.0.0.1:{self.port}"}
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
@@ -40,6 +42,7 @@ class Room:
     def kill(self, whole: bool) -> None:
         """SIGKILL it; `whole` with everything it has started, at the same moment."""
         assert self.process is not None
+        self.killed = True
         for pid in family(self.process.pid) if whole else [self.process.pid]:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -49,7 +52,7 @@ class Room:
 
     def keep(self) -> None:
         """Start it again if it ended by itself, as whatever supervises services does."""
-        if self.process is not None and (code := self.process.poll()) is not None:
+        if not self.killed and self.process is not None and (code := self.process.poll()) is not None:
             self.ended.append(code)
             self.start()
 

@@ -81,6 +81,8 @@ begin
     return gone + more;
 end $$;
 create index work_settled on floor.work (settled) where state in ('done', 'cancelled');
+-- What is to do is found without passing over what was done.
+create index work_open on floor.work (room, kind) where state in ('ready', 'leased');
 
 -- Drops the oldest day of cases before `before`, if there is one; gives that day, or null. Their runs stay.
 create function ledger.forget_cases(before date) returns date
@@ -97,6 +99,12 @@ begin
     execute format('drop table ledger.%I', part);
     return to_date(substring(part from '[0-9]{8}$'), 'YYYYMMDD');
 end $$;
+
+-- Makes the partitions of today and tomorrow beforehand: made at a run's opening, they would wait for every reader.
+create function ledger.prepare_days() returns void
+language sql security definer set search_path = pg_catalog set timezone = 'UTC' set lock_timeout = '2s' as $$
+    select ledger.ensure_day(current_date), ledger.ensure_day(current_date + 1)
+$$;
 
 -- Unties closed runs from their logs and artifacts: `good` those where no test was bad and nothing broke, else the
 -- others. Gives how many. The blobs themselves go with `floor.forget_blobs`.
@@ -150,7 +158,7 @@ declare f text;
 begin
     foreach f in array array[
         'floor.refuse_young(timestamptz)', 'floor.forget_events(timestamptz, integer)', 'floor.drop_empty_events()',
-        'floor.forget_settled(timestamptz, integer)', 'ledger.forget_cases(date)',
+        'floor.forget_settled(timestamptz, integer)', 'ledger.forget_cases(date)', 'ledger.prepare_days()',
         'ledger.forget_logs(timestamptz, boolean, integer)', 'floor.forget_blobs(timestamptz, integer)']
     loop
         execute format('revoke execute on function %s from public', f);

@@ -56,7 +56,7 @@ async def test_a_marked_series_is_applied_and_its_ref_published_before_it_is_ann
     series = await world.series(world.change("net/core/dev.c", 3, "changed"), name="good", marked=True)
     found = await settled(world, series)
     assert found["outcome"] == "applied"
-    assert (found["tree"], found["tree_reason"]) == ("next", "the subject names next")
+    assert (found["tree"], found["tree_reason"]) == ("next", "Clearly marked for next")
     ref = series_ref("good@example.org")
     assert world.tags() == {ref.removeprefix("refs/tags/"): found["head"]}
     assert found["public_url"] == "https://example.org/testing.git"
@@ -86,7 +86,7 @@ async def test_a_fix_goes_to_the_fixes_tree_that_has_the_broken_commit(world: Wo
     await world.owner.execute("update ingest.patches set fixes = $1 where series_id = $2", [f'{broken} ("x")'], series)
     found = await settled(world, series)
     assert found["tree"] == "net"
-    assert found["tree_reason"] == f"fixes {broken}, which net has"
+    assert found["tree_reason"] == f"Guessed tree name to be net: it fixes {broken}, which net has"
 
 
 async def test_without_a_mark_it_goes_where_it_applies_and_every_attempt_is_recorded(world: World) -> None:
@@ -145,13 +145,13 @@ async def test_a_hostile_patch_is_refused_with_the_reason(world: World) -> None:
 
 
 async def test_strange_bytes_of_a_mail_are_stored_harmless(world: World) -> None:
-    commit(world.next, "in the way", {"net/core/new.c": "all new\n"})
     (letter,) = world.change("net/core/dev.c", 3, "changed")
-    letter = letter.replace(b"change net/core/dev.c", b"\xff\x00\x1b[31m \xed\xa0\x80 red").replace(
-        b"dev line 2\n", b"\xfe\n"
-    )
-    found = await settled(world, await world.series([letter]))
+    commit(world.next, "in the way", {"net/core/dev.c": "all new\n"})
+    await world.trees.refresh("netdev", "next")
+    strange = letter.replace(b"[PATCH] change", b"[PATCH] \x1b[31mred\xff\xe2\x80\xae change")
+    found = await settled(world, await world.series([strange]))
     assert found["outcome"] == "refused"
+    assert "red" in found["reason"]
     assert found["reason"].isprintable()
 
 

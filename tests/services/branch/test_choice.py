@@ -31,12 +31,12 @@ def test_fixes_that_the_fixes_tree_has_put_it_first() -> None:
 def test_fixes_that_the_fixes_tree_lacks_put_it_last() -> None:
     found = choices(("net", "next"), marked=False, kinds=KINDS, fixes={"abc1234": frozenset({"next"})})
     assert [c.tree for c in found] == ["next", "net"]
-    assert "abc1234, which net does not have" in found[1].why
+    assert "net does not have abc1234, which it fixes" in found[1].why
 
 
 def test_the_reason_names_where_it_did_not_apply() -> None:
     (first, second) = choices(("next", "bpf"), marked=False, kinds=KINDS, fixes={})
-    assert settled_reason(second, [Attempt("next", first.rule, False, "no")]).endswith("applies to bpf, not to next")
+    assert settled_reason(second, [Attempt("next", first.rule, False, "no")]).endswith("applies there, not to next")
 
 
 def test_commits_named_by_fixes() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.practice.patchwork import Served, served
+from shared.practice.patchwork.changes import set_state
 from tests.conftest import FloorFor
 from tests.services.ingest.build import (
     a_series,
@@ -98,6 +99,22 @@ async def test_a_restart_loses_and_repeats_nothing(floor_for: FloorFor, site: Se
     events = await arrived(floor)
     assert Counter(event["message_id"] for event in events).most_common(1)[0][1] == 1
     assert len(events) == len(await rows(floor)) == 24
+
+
+async def test_after_a_long_stop_what_was_closed_meanwhile_is_not_tested(floor_for: FloorFor, site: Served) -> None:
+    floor = await floor_for("ingest", some_settings(site.url, sync_queue="1h"))
+    async with at_work(floor):
+        submit(site, a_series("tcp: before", patches=1))
+        await arrived(floor)
+    for n in range(6):
+        submit(site, a_series(f"tcp: meanwhile {n}", patches=1))
+    for patch in list(site.pw.patches)[1:4]:
+        set_state(site.pw, patch, "accepted", by="maintainer")
+    async with at_work(floor):
+        await arrived(floor, 4)
+        await idle(floor)
+    assert [row["state"] for row in await rows(floor)] == ["active", *["withdrawn"] * 3, *["active"] * 3]
+    assert len(await arrived(floor)) == 4
 
 
 async def test_of_two_processes_one_polls(floor_for: FloorFor, site: Served) -> None:

@@ -181,6 +181,7 @@ async def test_a_pull_request_is_a_series_without_a_diff(floor_for: FloorFor, si
     assert event["pull"] is True
     assert row["pull_url"] == "git://git.kernel.org/pub/scm/network/iproute2/iproute2-next.git main"
     assert (row["state"], row["tree_reason"]) == ("active", "Pull request for net-next")
+    assert await floor.pool.fetchval("select fault from ingest.patches_v") == ""
 
 
 async def test_a_pull_request_may_come_with_its_patches(floor_for: FloorFor, site: Served) -> None:

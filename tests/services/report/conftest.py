@@ -13,6 +13,7 @@ from services.report.dispatch import Backoff, Poster
 from shared.db.pool import Pool
 from shared.floor import Floor
 from shared.practice.patchwork import Served, served
+from shared.race import race
 from shared.settings import Settings
 from tests.conftest import Database, FloorFor
 from tests.services.report.builders import some_settings
@@ -84,8 +85,7 @@ class World:
         return Poster(self.floor, "netdev", project.post, await stack.enter_async_context(opened), QUICK)
 
     async def _run(self, posters: list[Poster]) -> None:
-        async with asyncio.TaskGroup() as group:
-            ReportRoom(self.floor).start(group, posters)
+        await race(*ReportRoom(self.floor).parts(posters))
 
     async def until(self, query: str, wanted: object, *args: object) -> None:
         """Wait until a query of one value gives `wanted`; fails after ten seconds, saying what it gives."""

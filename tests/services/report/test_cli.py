@@ -49,6 +49,8 @@ async def test_a_verdict_by_hand(world_for: WorldFor, capsys: pytest.CaptureFixt
     assert await world.owner.fetchval("select subject from floor.audit") == "series/1"
     with pytest.raises(Refused, match="no series"):
         await call(world, "verdict", "set", "nobody@x", "contest", "fail", "--why", "w")
+    with pytest.raises(Refused, match="there is: apply, contest, tree_selection"):
+        await call(world, "verdict", "set", "patch-1@example.org", "contst", "fail", "--why", "w")
 
 
 async def test_posts_are_listed_for_people_and_programs(

@@ -1,8 +1,11 @@
 """Report as a whole, from what the other rooms record to the checks on Patchwork."""
 
+import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from services.report.app import ReportRoom
 from services.report.deciding import Deciding
 from services.report.rebuild import rebuild_rollups
 from services.report.store import SQL
@@ -352,3 +355,21 @@ async def test_every_statement_is_understood_with_the_rights_of_report(world_for
     async with world.floor.pool.acquire() as conn:
         for name in SQL.keys() - owners:
             await conn.prepare(SQL[name])
+
+
+async def test_the_whole_room_becomes_ready_pages_and_all(world_for: WorldFor) -> None:
+    world = await world_for()
+    floor = world.floor
+    quiet = floor.settings.model_copy(update={"web": floor.settings.web.model_copy(update={"listen": "127.0.0.1:0"})})
+    cut = await a_cut(world.owner, [await a_series(world.owner)])
+    ready = asyncio.Event()
+    running = asyncio.ensure_future(ReportRoom(replace(floor, settings=quiet)).run(ready.set))
+    try:
+        async with asyncio.timeout(10):
+            await ready.wait()
+        await a_run(world.executor, cut, [a_case()])
+        await world.settled(1)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert world.posted() == {(1, "contest", "success"): 1}
