@@ -14,7 +14,7 @@ from typing import Any
 
 from services import looking, running, upkeep
 from shared import log
-from shared.errors import NetciError, Refused
+from shared.errors import NetciError, Refused, first_of
 from shared.floor import Floor
 from shared.service import MakeRoom, Room
 from shared.settings import Settings, load
@@ -67,7 +67,6 @@ def parser() -> argparse.ArgumentParser:
     upkeep.add(commands)
     looking.add(commands, ROOMS)
     for room in ("branch", "report"):
-        if not __import__("importlib.util").util.find_spec(f"services.{room}.cli"): continue  # TEMP
         import_module(f"services.{room}.cli").add(commands)
     return top
 
@@ -93,20 +92,30 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = asyncio.run(_run(args, settings))
     except KeyboardInterrupt:
         code = 130
-    except Refused as exc:
-        code = _complain(exc, 2)
-    except NetciError as exc:
-        code = _complain(exc, 3)
-    except BrokenPipeError:
-        code = 1
+    except BaseExceptionGroup as group:
+        code = _end(first_of(group), group)
+    except Exception as exc:
+        code = _end(exc, exc)
     sys.exit(code)
+
+
+def _end(exc: BaseException, whole: BaseException) -> int:
+    """The exit code of an error that a person can do something about; a bug of ours is raised as it is."""
+    match exc:
+        case Refused():
+            return _complain(exc, 2)
+        case BrokenPipeError():
+            return 1
+        case NetciError() | OSError():
+            return _complain(exc, 3)
+    raise whole
 
 
 async def _run(args: Any, settings: Settings | None) -> int:
     return int(await args.run(args, settings))
 
 
-def _complain(exc: Exception, code: int) -> int:
+def _complain(exc: BaseException, code: int) -> int:
     print(f"netci: {exc}", file=sys.stderr)
     return code
 

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -100,8 +99,7 @@ async def _stay(settings: Settings, makers: dict[str, MakeRoom]) -> None:
     stop_on_signals(stop)
     readiness = Readiness(list(makers))
     async with _health(readiness):
-        with contextlib.suppress(asyncio.CancelledError):
-            await run_rooms(settings, makers, readiness, stop)
+        await run_rooms(settings, makers, readiness, stop)
 
 
 @asynccontextmanager
@@ -112,9 +110,7 @@ async def _health(readiness: Readiness) -> AsyncIterator[None]:
         return
     from shared.web.app import listen, make_app
 
-    task = asyncio.ensure_future(listen(make_app(ready=readiness), where))
-    try:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(listen(make_app(ready=readiness), where))
         yield
-    finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -1,6 +1,9 @@
 """The five ways a thing ends that is not a result. The docstring is the message; attributes are hints upward."""
 
 
+from typing import Any
+
+
 class NetciError(Exception):
     """Something went wrong."""
 
@@ -37,3 +40,9 @@ class Superseded(NetciError):
     """The work is no longer wanted."""
 
     status_hint = 409
+
+
+def first_of(group: BaseExceptionGroup[Any]) -> BaseException:
+    """The first error in a group, however deep: what a person is told."""
+    found = group.exceptions[0]
+    return first_of(found) if isinstance(found, BaseExceptionGroup) else found

@@ -1,6 +1,7 @@
 """Logging: one canonical line per handled event, run, request and delivery; JSON, or readable on a terminal."""
 
 import logging
+import re
 import sys
 from typing import Any
 
@@ -9,10 +10,15 @@ import structlog
 _SECRET = ("token", "password", "secret", "authorization")
 
 
+_LOGIN = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
+
+
 def _hide_secrets(logger: Any, method: str, event: Any) -> Any:
-    for key in event:
+    for key, value in event.items():
         if any(word in key.lower() for word in _SECRET):
             event[key] = "***"
+        elif isinstance(value, str):
+            event[key] = _LOGIN.sub("***", value)
     return event
 
 
@@ -26,7 +32,10 @@ def configure(*, json: bool | None = None, level: str = "info") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _hide_secrets,
     ]
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(
+        # Not the default: that one prints local variables, and secrets are local variables somewhere.
+        exception_formatter=structlog.dev.plain_traceback
+    )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -36,7 +45,7 @@ def configure(*, json: bool | None = None, level: str = "info") -> None:
     handler = logging.StreamHandler(sys.stderr)
     final: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if as_json:
-        final.append(structlog.processors.format_exc_info)
+        final += [structlog.processors.format_exc_info, _hide_secrets]
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*final, renderer]))
     root = logging.getLogger()
     root.handlers[:] = [handler]

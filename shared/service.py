@@ -5,6 +5,7 @@ SIGINT all are cancelled and given ten seconds to let go of what they hold; what
 """
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -15,15 +16,19 @@ from typing import Any, Never, Protocol
 import structlog
 
 from shared.db.bells import Bells
+from shared.db.keep import Keeping
 from shared.db.outbox import SQL
 from shared.db.pool import AWAY
 from shared.db.sequencer import sequence
-from shared.errors import Refused
+from shared.errors import Refused, first_of
 from shared.floor import Floor, dsn_of, holder, laid
 from shared.race import race
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+PATIENCE = 10.0
+"""Seconds that rooms have to let go of what they hold."""
 
 
 class Room(Protocol):
@@ -62,27 +67,44 @@ async def run_rooms(settings: Settings, makers: dict[str, MakeRoom], readiness: 
         bells.listen(dsn, first),
         sequence(dsn, first, bells),
         *(_keep_running(settings, room, make, bells, name, readiness) for room, make in makers.items()),
-        _beat(settings, list(makers), bells, name, first),
+        _upkeep(settings, list(makers), bells, name, first),
     ]
     await _until(stop, tasks)
 
 
 async def _until(stop: asyncio.Event, tasks: Sequence[Coroutine[Any, Any, Never]]) -> None:
-    async with asyncio.TaskGroup() as group:
-        running = [group.create_task(task) for task in tasks]
-        await stop.wait()
-        log.info("stopping")
-        for task in running:
-            task.cancel()
+    limits: list[asyncio.TimerHandle] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(task) for task in tasks]
+            await stop.wait()
+            log.info("stopping")
+            limits.append(asyncio.get_running_loop().call_later(PATIENCE, _give_up, running))
+            for task in running:
+                task.cancel()
+    except BaseExceptionGroup as broken:
+        if refused := broken.subgroup(Refused):
+            raise first_of(refused) from None
+        raise
+    finally:
+        for limit in limits:
+            limit.cancel()
+
+
+def _give_up(running: Sequence[asyncio.Task[Any]]) -> None:
+    """End the process although something hangs: leases and the death signal of our children do the rest."""
+    log.error("stopping: something does not let go", hangs=[str(t.get_coro()) for t in running if not t.done()])
+    os._exit(1)
 
 
 async def _keep_running(
     settings: Settings, room: str, make: MakeRoom, bells: Bells, name: str, readiness: Readiness
 ) -> Never:
-    wait = 0.5
+    loop, wait = asyncio.get_running_loop(), 0.5
     while True:
+        began = loop.time()
         try:
-            async with laid(settings, room, bells, name) as floor:
+            async with laid(settings, room, bells, name, unready=lambda: readiness.missing) as floor:
                 await make(floor).run(lambda: readiness.set(room, True))
         except Refused:
             raise
@@ -90,19 +112,26 @@ async def _keep_running(
             log.warning("room: the database is away", room=room, error=str(exc))
         except Exception:
             log.exception("room: broke", room=room, wait=wait)
-        readiness.set(room, False)
+        finally:
+            readiness.set(room, False)
+        # A room that ran well for long is not one that breaks at each start.
+        wait = 0.5 if loop.time() - began > 60 else wait
         await asyncio.sleep(wait)
         wait = min(30.0, wait * 2)
 
 
-async def _beat(settings: Settings, rooms: list[str], bells: Bells, name: str, room: str) -> Never:
-    """Say every five seconds that this process lives, and relay the log to the broker if there is one."""
+async def _upkeep(settings: Settings, rooms: list[str], bells: Bells, name: str, room: str) -> Never:
+    """What a process does besides its rooms: say that it lives, relay the log to a broker, take away what is old."""
     while True:
         try:
             async with laid(settings, room, bells, name) as floor:
-                await race(floor.bus.relay(), _beat_on(floor, rooms, name))
+                keeping = Keeping(floor.pool, floor.blobs, settings.keep, floor.clock, name)
+                await race(floor.bus.relay(), _beat_on(floor, rooms, name), keeping.run())
         except AWAY as exc:
-            log.warning("beat: the database is away", error=str(exc))
+            log.warning("upkeep: the database is away", error=str(exc))
+        except Exception:
+            # Not for this should rooms end that run well.
+            log.exception("upkeep: broke")
         await asyncio.sleep(1)
 
 
@@ -113,10 +142,9 @@ async def _beat_on(floor: Floor, rooms: list[str], name: str) -> Never:
             await floor.pool.execute(SQL["beat_process"], name, rooms, host, os.getpid(), resident())
             await asyncio.sleep(5)
     finally:
-        try:
-            await asyncio.shield(floor.pool.execute(SQL["forget_processes"], name, timeout=2))
-        except (asyncio.CancelledError, *AWAY):
-            pass
+        with contextlib.suppress(*AWAY):
+            async with asyncio.timeout(2):
+                await floor.pool.execute(SQL["forget_processes"], name)
 
 
 def resident() -> int:

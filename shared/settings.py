@@ -281,6 +281,8 @@ def load(path: Path) -> Settings:
         return parse(path.read_text("utf-8"), str(path))
     except OSError as exc:
         raise Refused(f"{path}: {exc.strerror}; copy config/example.toml and edit it") from None
+    except UnicodeDecodeError as exc:
+        raise Refused(f"{path}: not UTF-8 at byte {exc.start}") from None
 
 
 def secret(*, env: str = "", file: Path | None = None, what: str) -> str:

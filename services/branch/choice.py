@@ -47,23 +47,15 @@ def choices(
     middle: list[Choice] = []
     last: list[Choice] = []
     for tree in trees:
+        guess = f"Guessed tree name to be {tree}: it"
         missing = [commit for commit, there in fixes.items() if tree not in there]
         if kinds.get(tree) != "fixes" or not fixes:
-            middle.append(Choice(tree, "applies", f"Guessed tree name to be {tree}: it applies there"))
+            middle.append(Choice(tree, "applies", f"{guess} applies there"))
         elif missing:
-            last.append(
-                Choice(
-                    tree,
-                    "applies",
-                    f"Guessed tree name to be {tree}: it applies, though {tree} does not have {_some(missing)}, which it fixes",
-                )
-            )
+            why = f"{guess} applies, though {tree} does not have {_some(missing)}, which it fixes"
+            last.append(Choice(tree, "applies", why))
         else:
-            first.append(
-                Choice(
-                    tree, "fixes", f"Guessed tree name to be {tree}: it fixes {_some(list(fixes))}, which {tree} has"
-                )
-            )
+            first.append(Choice(tree, "fixes", f"{guess} fixes {_some(list(fixes))}, which {tree} has"))
     return (*first, *middle, *last)
 
 

@@ -34,11 +34,15 @@ class DiskBlobs:
             return sha256
         self._make_room(path.parent)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
-            file.write(_MAGIC + zlib.compress(data, 6))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(file.name, 0o640)
-        os.replace(file.name, path)
+            try:
+                file.write(_MAGIC + zlib.compress(data, 6))
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, 0o640)
+                os.replace(file.name, path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
         return sha256
 
     def _make_room(self, folder: Path) -> None:

@@ -42,9 +42,15 @@ def names(packed: bytes) -> dict[str, int]:
 
 
 def member(packed: bytes, name: str) -> bytes:
-    """One member's bytes. Raises Missing."""
+    """One member's bytes. Raises Missing, or InfraError if the pack is damaged."""
     index, start = _index(packed)
     if name not in index:
         raise Missing(f"no log {name!r} in this run")
-    offset, stored, _ = index[name]
-    return zlib.decompress(packed[start + offset : start + offset + stored])
+    offset, stored, length = index[name]
+    try:
+        data = zlib.decompress(packed[start + offset : start + offset + stored])
+    except zlib.error as exc:
+        raise InfraError(f"log {name!r} of the pack is damaged: {exc}") from exc
+    if len(data) != length:
+        raise InfraError(f"log {name!r} of the pack has {len(data)} bytes where the index says {length}")
+    return data

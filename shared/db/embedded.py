@@ -11,8 +11,10 @@ import fcntl
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -68,10 +70,16 @@ def _candidates() -> Iterator[Path]:
         yield Path(place) / "pginstall" / "bin"
 
 
-def _major(postgres: Path) -> int:
+def _version(postgres: Path) -> str:
+    """As ``15.14``; "0" if it does not say."""
     out = subprocess.run([str(postgres), "--version"], capture_output=True, text=True, timeout=20, check=False)
     words = out.stdout.split()
-    return int(words[2].split(".")[0]) if len(words) > 2 and words[2][0].isdigit() else 0
+    return words[2] if len(words) > 2 and words[2][0].isdigit() else "0"
+
+
+def _major(postgres: Path) -> int:
+    match = re.match(r"\d+", _version(postgres))
+    return int(match.group()) if match else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +162,7 @@ def _as(owner: pwd.struct_passwd | None) -> dict[str, Any]:
 def _prepare(place: Embedded, binaries: Binaries, owner: pwd.struct_passwd | None) -> None:
     for folder in (place.cluster, place.sockets):
         folder.mkdir(parents=True, exist_ok=True)
+        _check_ours(folder, owner)
         folder.chmod(0o700)
         if owner is not None:
             os.chown(folder, owner.pw_uid, owner.pw_gid)
@@ -184,6 +193,13 @@ def _prepare(place: Embedded, binaries: Binaries, owner: pwd.struct_passwd | Non
         raise InfraError(f"initdb failed: {done.stderr.strip()[-500:]}")
 
 
+def _check_ours(folder: Path, owner: pwd.struct_passwd | None) -> None:
+    """A folder in a place where everybody writes may have been put there by somebody else, as a link even."""
+    there = folder.lstat()
+    if not stat.S_ISDIR(there.st_mode) or there.st_uid not in {os.getuid(), owner.pw_uid if owner else os.getuid()}:
+        raise Refused(f"{folder} is not ours: remove it, or choose another `data` folder")
+
+
 def _closed(folder: Path) -> Path | None:
     """The first folder on the way to `folder` that lets only its owner pass."""
     return next((p for p in folder.resolve().parents if not p.stat().st_mode & 0o001), None)
@@ -194,7 +210,7 @@ def _reachable(binaries: Binaries, place: Embedded, owner: pwd.struct_passwd | N
     if owner is None or _closed(binaries.folder) is None:
         return binaries
     package = binaries.folder.parents[1]
-    copy = place.data / f"postgres-{binaries.major}-programs"
+    copy = place.data / f"postgres-{_version(binaries.folder / 'postgres')}-programs"
     if not copy.is_dir():
         partial = copy.with_name(copy.name + ".part")
         shutil.rmtree(partial, ignore_errors=True)
@@ -202,8 +218,16 @@ def _reachable(binaries: Binaries, place: Embedded, owner: pwd.struct_passwd | N
         for folder in (binaries.folder.parent, package.with_name(package.name + ".libs")):
             if folder.is_dir():
                 shutil.copytree(folder, partial / folder.relative_to(package.parent), symlinks=True)
+        _open_for_all(partial)
         partial.rename(copy)
     return Binaries(copy / binaries.folder.relative_to(package.parent), binaries.major, binaries.origin)
+
+
+def _open_for_all(folder: Path) -> None:
+    """What was installed under a strict umask is copied as strictly."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or os.access(path, os.X_OK) else 0o444))
 
 
 def _check_reachable(folder: Path) -> None:

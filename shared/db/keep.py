@@ -15,14 +15,18 @@ import structlog
 
 from shared.blobs.base import Blobs
 from shared.clock import Clock
+from shared.db.lease import held
 from shared.db.outbox import SQL
 from shared.db.pool import AWAY, Pool
+from shared.errors import NetciError
 from shared.settings import Keep
 
 log = structlog.get_logger(__name__)
 
 EVERY = timedelta(hours=1)
 STEP = 5000
+LEASE_NAME = "retention"
+"""Held while something is taken away, and by a backup, so that what it refers to stays."""
 _DAY = timedelta(days=1)
 _TIMEOUT = 300.0
 """Seconds that one step may take on a large table."""
@@ -30,29 +34,32 @@ _TIMEOUT = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """Takes away what is too old. `pool` has any room's rights."""
+    """Takes away what is too old. `pool` has any room's rights; `holder` is this process."""
 
     pool: Pool
     blobs: Blobs
     keep: Keep
     clock: Clock
+    holder: str
     step: int = STEP
 
-    async def run(self, number: int) -> Never:
-        """Once an hour, until cancelled; the body of a lease."""
+    async def run(self) -> Never:
+        """Once an hour, until cancelled. The lease is held for the round only: a backup takes it as well."""
         while True:
             try:
-                log.info("retention", **await self.once())
+                async with held(self.pool, LEASE_NAME, self.holder):
+                    log.info("retention", **await self.once())
             except AWAY:
                 raise
-            except (asyncpg.PostgresError, OSError) as exc:
-                # A reader in the way of a drop, a folder that is not ours: the next hour tries again.
+            except (asyncpg.PostgresError, NetciError) as exc:
+                # A reader in the way of a drop, a lease that was lost: the next hour tries again.
                 log.warning("retention: not done", error=repr(exc))
             await asyncio.sleep(EVERY.total_seconds())
 
     async def once(self) -> dict[str, int]:
         """One round over every class. Returns how many of each went."""
         now, keep = self.clock(), self.keep
+        await self._ask("prepare_days")
         return {
             "settled": await self._all("forget_settled", now - _least(keep.inbox), self.step),
             "events": await self._all("forget_events", now - _least(keep.events), self.step),

@@ -7,7 +7,7 @@ are staged in the same transaction: `RunStarted` at a true opening, `RunProgress
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -129,19 +129,20 @@ class Ledger:
         return row
 
     async def _insert(self, conn: Connection, run: OpenRun, cases: Sequence[Case]) -> None:
+        cases = [_clean(case) for case in cases]
         ids = await self._names(conn, {n for c in cases for n in (c.group, c.test, c.subtest)})
         await conn.execute(
             SQL["add_cases"], run.day, run.id,
             [ids[c.group] for c in cases], [ids[c.test] for c in cases], [ids[c.subtest] for c in cases],
             [c.attempt for c in cases], [str(c.result) for c in cases],
             [str(c.cause) if c.cause else None for c in cases], [c.seconds for c in cases],
-            [c.detail.replace("\0", "")[:2000] for c in cases], [c.log for c in cases],
+            [c.detail[:2000] for c in cases], [c.log for c in cases],
             ["\n".join(line.replace("\n", " ") for line in c.crashes) for c in cases],
         )  # fmt: skip
 
     async def _names(self, conn: Connection, names: set[str]) -> dict[str, int]:
         for name in names:
-            if len(name.encode("utf-8", "surrogatepass")) > NAME_LIMIT:
+            if len(name.encode()) > NAME_LIMIT:
                 raise ValueError(f"a name of over {NAME_LIMIT} bytes: {name[:60]!r}…")
         found = {r["name"]: r["id"] for r in await conn.fetch(SQL["name_ids"], list(names))}
         if missing := sorted(names - found.keys()):
@@ -169,6 +170,9 @@ class Ledger:
 
     async def finish(self, conn: Connection, run: OpenRun, ending: Ending) -> bool:
         """Close the run; False if it was closed already. Raises Superseded if a newer lease holds it."""
+        # Locked before it is counted: a case that comes in between would be in the ledger and in no count.
+        if await conn.fetchrow(SQL["lock_run"], run.id, run.lease_number) is None:
+            return await self._why_not_closed(conn, run)
         tallies = await conn.fetch(SQL["final_counts"], run.id)
         counts: dict[str, int] = {r["result"]: r["n"] for r in tallies}
         counts["flaky"] = sum(r["flaky"] for r in tallies)
@@ -176,8 +180,7 @@ class Ledger:
             SQL["end_run"], run.id, run.lease_number, ending.state, ending.cause, ending.reason, counts,
             ending.log_pack, ending.suite_commit, ending.toolchain,
         )  # fmt: skip
-        if row is None:
-            return await self._why_not_closed(conn, run)
+        assert row is not None, "the run is locked"
         for name, (sha256, size) in ending.artifacts.items():
             await conn.execute(SQL["add_artifact"], run.id, name, sha256, size)
         done = RunDone(
@@ -199,6 +202,18 @@ class Ledger:
     async def abandon(self, conn: Connection, run: OpenRun, cause: str, reason: str) -> bool:
         """Close a run that will give nothing more, through no fault of its tests."""
         return await self.finish(conn, run, Ending(state="abandoned", cause=cause, reason=reason))
+
+
+def _clean(case: Case) -> Case:
+    """The same with text that the database can hold: names and details come from test machines."""
+    text = [_text(t) for t in (case.group, case.test, case.subtest, case.detail, case.log)]
+    group, test, subtest, detail, log = text
+    crashes = tuple(_text(title) for title in case.crashes)
+    return replace(case, group=group, test=test, subtest=subtest, detail=detail, log=log, crashes=crashes)
+
+
+def _text(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _started(o: Opening, run: int) -> RunStarted:

@@ -17,7 +17,7 @@ from tests.chaos.plan import Round
 from tests.chaos.stage import Stage
 from tests.chaos.world import MENDED, RED, STEPS, Wave
 
-PATIENCE = 240.0
+PATIENCE = 120.0
 """Seconds for what a step waits for. A host or a remote that failed is tried again after twenty."""
 
 

@@ -57,6 +57,7 @@ create table ingest.series (
     unique (project, source, external_id)
 );
 create index series_message on ingest.series (message_id);
+create index series_cover on ingest.series (cover_message_id) where cover_message_id <> '';
 create index series_state on ingest.series (project, state, id);
 create index series_title on ingest.series (project, lower(author_email), title);
 
@@ -80,6 +81,7 @@ create table ingest.patches (
     unique (series_id, number),
     unique (series_id, external_id)
 );
+create index patches_message on ingest.patches (message_id);
 create index patches_external on ingest.patches (external_id);
 
 -- The contracts other rooms read.

@@ -8,13 +8,13 @@ import pytest
 from services.ingest.cli import add
 from shared.practice.patchwork import Served
 from shared.settings import Database
-from tests.conftest import Database as TestDatabase
+from tests import conftest
 from tests.conftest import FloorFor
 from tests.services.ingest.build import a_series, arrived, at_work, some_settings
 
 
 async def test_it_says_how_each_source_stands(
-    floor_for: FloorFor, database: TestDatabase, site: Served, capsys: pytest.CaptureFixture[str]
+    floor_for: FloorFor, database: conftest.Database, site: Served, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = some_settings(site.url).model_copy(update={"database": Database(url=database.dsn)})
     floor = await floor_for("ingest", settings)

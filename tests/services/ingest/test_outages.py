@@ -84,6 +84,28 @@ async def test_a_refused_connection_is_shown_and_survived(floor_for: FloorFor, s
     assert "cannot be reached" in text
 
 
+async def test_a_server_that_hangs_is_shown_and_survived(floor_for: FloorFor, site: Served) -> None:
+    floor = await floor_for("ingest", some_settings(site.url, timeout="300ms"))
+    async with at_work(floor):
+        submit(site, a_series("tcp: before"))
+        await arrived(floor)
+        site.misbehave.add("hang")
+        submit(site, a_series("tcp: during"))
+        await until(floor, in_trouble(floor))
+        site.misbehave.clear()
+        await each_once(floor, 2)
+
+
+async def test_a_slow_server_gets_few_requests_at_once(floor_for: FloorFor, site: Served) -> None:
+    site.misbehave.add("slow", delay=0.05)
+    for n in range(20):
+        submit(site, a_series(f"tcp: number {n}", patches=1))
+    floor = await floor_for("ingest", some_settings(site.url))
+    async with at_work(floor):
+        await each_once(floor, 20)
+    assert 1 < site.counters.most_at_once <= 4
+
+
 async def test_mails_that_cannot_be_fetched_for_a_while_come_later(floor_for: FloorFor, site: Served) -> None:
     site.misbehave.add("status", status=503, path="/mbox/", count=12)
     floor = await floor_for("ingest", some_settings(site.url))

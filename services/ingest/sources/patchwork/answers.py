@@ -80,9 +80,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(float(text), 3600.0) if text.isascii() and text.isdigit() else None
 
 
-def wait_before(attempt: int, asked: float | None) -> float | None:
-    """Seconds before request number `attempt` (from 1) is repeated; None: not now, leave it to the next round."""
-    if attempt >= TRIES:
+def wait_before(attempt: int, asked: float | None, spent: float = 0.0) -> float | None:
+    """Seconds before request number `attempt` (from 1) is repeated; None: not now, leave it to the next round.
+
+    `spent` seconds went into it so far: what has hung once will hang again, and the trouble is to be shown.
+    """
+    if attempt >= TRIES or spent > LONGEST_WAIT:
         return None
     wait: float = 0.25 * 4 ** (attempt - 1)
     if asked is None:

@@ -4,6 +4,7 @@ Answers documents; what they mean is others'. Reads only, so every request may b
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -81,13 +82,13 @@ class Client:
     async def _repeat(
         self, path: str, params: Params, *, missing_is_an_answer: bool = False, limit: int = 64 << 20
     ) -> Answer:
-        attempt = 0
+        attempt, start = 0, time.monotonic()
         while True:
             attempt += 1
             try:
                 return await self._once(path, params, missing_is_an_answer, limit)
             except Transient as exc:
-                wait = answers.wait_before(attempt, asked_wait(exc.hints))
+                wait = answers.wait_before(attempt, asked_wait(exc.hints), time.monotonic() - start)
                 if wait is None or exc.hints.get("status") == 404:
                     raise
                 log.debug("patchwork: again", path=path, wait=wait, error=str(exc))

@@ -8,12 +8,14 @@ could be set to anybody, so none is sent.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.report.channels.base import Address, Parcel, Receipt
 from services.report.compose import clip, series_url
 from services.report.verdicts import Verdict
-from shared.http import Answer
+
+if TYPE_CHECKING:
+    from shared.http import Answer
 
 API = "/api/1.2"
 """Checks are the same from 1.2 on, so a server of any age in use understands this."""
@@ -58,7 +60,7 @@ def of_anybody(parcel: Parcel) -> dict[str, str]:
     return {"context": parcel.context, "order": "-id", "per_page": "30"}
 
 
-def read_post(answer: Answer) -> Receipt:
+def read_post(answer: "Answer") -> Receipt:
     """What became of a POST."""
     if answer.status == 201:
         return _made(answer)
@@ -73,14 +75,14 @@ def read_post(answer: Answer) -> Receipt:
     return Receipt("doubt", f"{answer.status}: {_words(answer)}", wait=retry_after(answer.headers))
 
 
-def _made(answer: Answer) -> Receipt:
+def _made(answer: "Answer") -> Receipt:
     check = _json(answer)
     if not isinstance(check, dict) or not isinstance(check.get("id"), int):
         return Receipt("doubt", "201, but not a check")
     return Receipt("posted", "201", number=check["id"], account=_user(check))
 
 
-def read_lookup(answer: Answer, parcel: Parcel) -> Receipt | None:
+def read_lookup(answer: "Answer", parcel: Parcel) -> Receipt | None:
     """The check that `parcel` made after all; None if it is not there. A Receipt of doubt if that cannot be told."""
     checks = _checks(answer)
     if checks is None:
@@ -97,7 +99,7 @@ def _same(check: Mapping[str, Any], parcel: Parcel) -> bool:
     return newer and said == (parcel.state, parcel.context, parcel.url, parcel.text.strip())
 
 
-def read_others(answer: Answer, parcel: Parcel) -> Receipt:
+def read_others(answer: "Answer", parcel: Parcel) -> Receipt:
     """What everybody says in that context, the newest of each."""
     checks = _checks(answer)
     if checks is None:
@@ -118,12 +120,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(LONGEST_WAIT, float(value)) if value.isascii() and value.isdigit() else None
 
 
-def _checks(answer: Answer) -> list[dict[str, Any]] | None:
+def _checks(answer: "Answer") -> list[dict[str, Any]] | None:
     found = _json(answer) if answer.status == 200 else None
     return found if isinstance(found, list) and all(isinstance(c, dict) for c in found) else None
 
 
-def _json(answer: Answer) -> object:
+def _json(answer: "Answer") -> object:
     # An error may be a page for people whatever was asked for, so the type comes first.
     if answer.kind != "application/json":
         return None
@@ -139,7 +141,7 @@ def _user(check: Mapping[str, Any]) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: "Answer") -> str:
     return (
         clip(answer.text()[:400], 200) if answer.kind == "application/json" else f"a page of {answer.kind or 'no type'}"
     )

@@ -77,6 +77,7 @@ def test_waits_grow_and_end() -> None:
     assert [answers.wait_before(n, None) for n in (1, 2, 3)] == [0.25, 1.0, None]
     assert answers.wait_before(1, 2.0) == 2.0
     assert answers.wait_before(1, 60.0) is None
+    assert answers.wait_before(1, None, spent=60.0) is None
     assert [wait_after(1, n) for n in (1, 2, 3, 9)] == [1, 2, 4, 30]
     assert wait_after(600, 1) == 60
     assert wait_after(1, 1, 120.0) == 120
