@@ -41,7 +41,8 @@ def dsn_of(settings: Settings) -> str:
     if settings.database.url_file:
         return secret(file=settings.database.url_file, what="database.url_file")
     if settings.database.url_env:
-        return settings.database.url or secret(env=settings.database.url_env, what="database.url_env")
+        given = os.environ.get(settings.database.url_env) or settings.database.url
+        return given or secret(env=settings.database.url_env, what="database.url_env")
     return settings.database.url or Embedded(settings.data).dsn
 
 

@@ -10,7 +10,7 @@ from services.report.store import ReportStore
 from shared.bus.base import Handlers
 from shared.clock import Clock
 from shared.db.pool import Connection, Pool
-from shared.db.work import Work, enqueue, settle
+from shared.db.work import Work, cancel, enqueue, settle
 from shared.events import BranchCut, RunDone, RunStarted, SeriesApplied, SeriesArrived, SeriesChanged, SeriesRefused
 
 FOLD = "fold"
@@ -62,6 +62,8 @@ class Handling:
             if until := await self._deciding.branch(conn, int(work.payload["cut"]), now):
                 left = max(0.5, (until - now).total_seconds())
                 await enqueue(conn, "report", OVERDUE, work.key, work.payload, priority=SOON, wait=left)
+            else:
+                await cancel(conn, "report", OVERDUE, work.key)
 
     async def overdue(self, work: Work) -> None:
         async with settle(self._pool, work) as conn:

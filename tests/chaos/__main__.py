@@ -23,9 +23,12 @@ def main() -> None:
     args = parser.parse_args()
     seed = random.SystemRandom().randrange(1 << 31) if args.seed is None else args.seed
     print(f"chaos: {args.rounds} rounds, seed {seed}, bus {args.bus}", flush=True)
-    report = asyncio.run(
-        compare(seed, args.rounds, broker=args.bus == "rabbit", say=_teller(args.verbose), keep=args.keep)
-    )
+    say = _teller(args.verbose)
+    try:
+        report = asyncio.run(compare(seed, args.rounds, broker=args.bus == "rabbit", say=say, keep=args.keep))
+    except* AssertionError as several:
+        print(f"WRONG: {_first(several)}\n--seed {seed} repeats it")
+        sys.exit(1)
     _print(report, seed)
     sys.exit(1 if report.faults else 0)
 
@@ -38,6 +41,11 @@ def _teller(verbose: bool):  # type: ignore[no-untyped-def]
             print(f"{time.monotonic() - start:7.1f}s  {text}", flush=True)
 
     return say
+
+
+def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = several.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _print(report: Report, seed: int) -> None:

@@ -29,7 +29,7 @@ class Killer:
 
     async def _strike(self, blow: Blow) -> None:
         await asyncio.sleep(blow.after)
-        async with self._locks.setdefault(blow.victim, asyncio.Lock()):
+        async with self._locks.setdefault(_server(blow.victim), asyncio.Lock()):
             self.say(f"kill       {blow}")
             self.counts[blow.victim] = self.counts.get(blow.victim, 0) + 1
             await self._hit(blow)
@@ -75,3 +75,8 @@ class Killer:
                 break
             await asyncio.sleep(0.5)
         await delete_queues(self.stage.broker.url, "netci", CONSUMERS)
+
+
+def _server(victim: str) -> str:
+    """What comes back as one: a server that recovers from one blow is not hit by the next."""
+    return {BACKEND: DATABASE, QUEUES: BROKER}.get(victim, victim)

@@ -46,7 +46,7 @@ async def _one(
         say(f"{name}: {stage.folder}")
         play = Play(stage, say, blows)
         await play.run()
-        await _rest(stage)
+        await _rest(stage, say)
         found = await outcome(stage)
         left = await _ended(stage)
     report.faults += [f"{name}: {line}" for line in left]
@@ -55,15 +55,17 @@ async def _one(
     return found
 
 
-async def _rest(stage: Stage) -> None:
+async def _rest(stage: Stage, say: Say) -> None:
     """Wait until nothing is left to do; what is still there after that, `remains` names."""
-    until = time.monotonic() + QUIET
-    while time.monotonic() < until:
+    until, left = time.monotonic() + QUIET, [""]
+    while left and time.monotonic() < until:
         try:
-            if not await unsettled(stage):
-                return
+            now = await unsettled(stage)
         except Transient:
-            pass
+            now = ["the database does not answer"]
+        if now != left:
+            say(f"rest       {'; '.join(now)[:300] or 'nothing is left to do'}")
+        left = now
         await asyncio.sleep(0.5)
 
 

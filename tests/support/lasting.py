@@ -62,7 +62,7 @@ class LastingPostgres(Postgres):
         self.process.wait(10)
 
     def kill_one(self, number: int) -> None:
-        """SIGKILL one of its processes, as a machine short of memory does: the server restarts the others."""
+        """SIGKILL one of its processes, as a machine short of memory does: the server ends the others and recovers."""
         assert self.process is not None
         serving = [pid for pid in children(self.process.pid) if b"netci" in _command(pid)]
         if serving:
