@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     running.add(commands, makers, ROOMS)
     upkeep.add(commands)
     looking.add(commands, ROOMS)
-    for room in ("branch", "report"):
+    for room in ("ingest", "branch", "report"):
         import_module(f"services.{room}.cli").add(commands)
     return top
 

@@ -1,6 +1,5 @@
 """The five ways a thing ends that is not a result. The docstring is the message; attributes are hints upward."""
 
-
 from typing import Any
 
 

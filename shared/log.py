@@ -32,9 +32,13 @@ def configure(*, json: bool | None = None, level: str = "info") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _hide_secrets,
     ]
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(
-        # Not the default: that one prints local variables, and secrets are local variables somewhere.
-        exception_formatter=structlog.dev.plain_traceback
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(
+            # Not the default: that one prints local variables, and secrets are local variables somewhere.
+            exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

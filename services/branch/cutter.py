@@ -24,7 +24,7 @@ import structlog
 from services.branch import store as table
 from services.branch.build import Builder
 from services.branch.repos import Repos, stream_target
-from services.branch.schedule import due, first_slot, free_name, slot_at
+from services.branch.schedule import due, first_slot, free_name
 from services.branch.select import Rules, select
 from services.branch.store import SQL, Cut, Request
 from services.branch.trees import PATIENCE, Trees
@@ -37,6 +37,7 @@ from shared.git.refs import ls_remote, push
 from shared.health import report_health
 from shared.model.ids import CutId, SeriesId, Sha
 from shared.model.results import Purpose
+from shared.model.slots import next_slot
 from shared.pauses import paused
 
 log = structlog.get_logger(__name__)
@@ -125,7 +126,7 @@ class Cutter:
             wanted = first_slot(now, every)
             await self._floor.pool.execute(SQL["see_stream"], self.project, self.stream, wanted)
         # Not later than the next one by the clock: the operator may have shortened `every`.
-        return min(wanted, slot_at(now, every) + every)
+        return min(wanted, next_slot(now, every))
 
     async def _plan(self) -> Cut | None:
         """Plan the cut that is due or asked for; None when there is none, or something forbids it."""

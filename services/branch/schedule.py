@@ -4,7 +4,8 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from shared.model.slots import slot_at
+
 _MINUTE = timedelta(minutes=1)
 
 
@@ -18,14 +19,6 @@ class Due:
     slot: datetime | None
     next: datetime
     missed: int = 0
-
-
-def slot_at(now: datetime, every: timedelta) -> datetime:
-    """The newest slot that has begun. Slots are multiples of `every` since 1970 in UTC.
-
-    So what divides a day is aligned to midnight, and every process finds the same slots.
-    """
-    return now - (now - _EPOCH) % every
 
 
 def first_slot(since: datetime, every: timedelta) -> datetime:

@@ -10,11 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 from services.executor.drivers import DriverConfig, driver_for
 from services.executor.handlers import handlers, plan_cut
 from services.executor.runs import Bench, Runs
-from services.executor.store import SQL, work_kind, work_row
+from services.executor.store import SQL, settle_hosts, work_kind, work_row
 from services.executor.suites import SuiteConfig, suite_for
 from services.executor.trees import Trees
 from shared.bus.base import Queue
 from shared.db.lease import alone
+from shared.db.pool import AWAY
 from shared.db.work import Desk, enqueue
 from shared.disk import low
 from shared.errors import Refused
@@ -25,6 +26,8 @@ from shared.settings import ExecutorTable, Settings
 log = structlog.get_logger(__name__)
 
 RECONCILE = 60.0
+UNPLANNED = 86400.0
+"""Seconds; an announced branch that is older and was never planned is not tested any more."""
 
 
 def bench(settings: Settings, table: ExecutorTable) -> Bench:
@@ -74,20 +77,36 @@ class ExecutorRoom:
             floor.pool, floor.bells, "executor", floor.holder,
             {work_kind(one.table.remote, one.table.name): Runs(floor, one).do}, lease=one.table.hold,
         )  # fmt: skip
-        await alone(floor.pool, f"executor:{one.name}", floor.holder, lambda number: desk.run())
+
+        async def body(number: int) -> Never:
+            await settle_hosts(floor.pool, one.table.remote, one.table.name, one.driver.hosts)
+            await desk.run()
+
+        await alone(floor.pool, f"executor:{one.name}", floor.holder, body)
         raise AssertionError("a lease never ends")
 
     async def _reconcile(self) -> Never:
         """What events would have told us, read from the tables: nothing is lost with a message."""
-        floor = self._floor
         while True:
-            async with floor.pool.acquire() as conn, conn.transaction():
-                for row in await conn.fetch(SQL["unplanned_cuts"], 86400.0):
-                    await plan_cut(floor, conn, row["id"])
-                for row in await conn.fetch(SQL["open_plans"]):
-                    kind = work_kind(row["remote"], row["executor"])
-                    work = work_row(row["remote"], row["executor"], row["cut_id"])
-                    await enqueue(conn, "executor", kind, str(row["cut_id"]), work)
-            short = low(floor.settings)
-            await report_health(floor, "disk:executor", not short, short)
+            try:
+                await reconcile(self._floor)
+            except AWAY as exc:
+                # Runs go on meanwhile: an exception from here would end them with the room.
+                log.warning("reconcile: the database is away", error=str(exc) or type(exc).__name__)
+            except Exception:
+                log.exception("reconcile: a bug")
             await asyncio.sleep(RECONCILE)
+
+
+async def reconcile(floor: Floor) -> None:
+    """Plan what no event told us of, ask again for work whose row was lost, forget what is old, look at the disk."""
+    async with floor.pool.acquire() as conn, conn.transaction():
+        for row in await conn.fetch(SQL["unplanned_cuts"], UNPLANNED):
+            await plan_cut(floor, conn, row["id"])
+        for row in await conn.fetch(SQL["open_plans"]):
+            kind = work_kind(row["remote"], row["executor"])
+            work = work_row(row["remote"], row["executor"], row["cut_id"])
+            await enqueue(conn, "executor", kind, str(row["cut_id"]), work)
+        await conn.execute(SQL["forget_attempts"])
+    short = low(floor.settings)
+    await report_health(floor, "disk:executor", not short, short)

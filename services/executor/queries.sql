@@ -35,7 +35,7 @@ where p.cut_id = $1 and p.remote = $2 and p.executor = $3
 
 -- plan_running --
 -- cut_id bigint, remote text, executor text, run_id bigint
-update executor.plans set state = 'running', run_id = $4
+update executor.plans set state = 'running', run_id = $4, reason = ''
 where cut_id = $1 and remote = $2 and executor = $3 and state in ('planned', 'running')
 
 -- settle_plan --
@@ -43,12 +43,22 @@ where cut_id = $1 and remote = $2 and executor = $3 and state in ('planned', 'ru
 update executor.plans set state = $4, reason = left($5, 1000), settled = now()
 where cut_id = $1 and remote = $2 and executor = $3
 
+-- hindered --
+-- cut_id bigint, remote text, executor text, reason text
+-- Why it does not run just now, for the pages.
+update executor.plans set reason = left($4, 1000)
+where cut_id = $1 and remote = $2 and executor = $3 and state in ('planned', 'running') and reason <> left($4, 1000)
+
 -- began --
--- cut_id bigint, remote text, executor text, grp text, test text, attempt integer, host text, lease_number bigint
+-- cut_id bigint, remote text, executor text, grp text, test text, attempt integer, host text, lease_number bigint,
+-- run_id bigint
+-- No row comes back once another owns the run, or it is closed.
 insert into executor.attempts (cut_id, remote, executor, grp, test, attempt, host, lease_number)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+select $1, $2, $3, $4, $5, $6, $7, r.lease_number from ledger.runs r
+where r.id = $9 and r.lease_number = $8 and r.state = 'open'
 on conflict (cut_id, remote, executor, grp, test, attempt, lease_number)
 do update set began = now(), ended = null, host = excluded.host
+returning attempt
 
 -- ended --
 -- cut_id bigint, remote text, executor text, grp text, test text, attempt integer
@@ -80,14 +90,29 @@ on conflict (remote, executor, grp, test) do update
 set seconds = durations.seconds * 0.6 + excluded.seconds * 0.4, runs = durations.runs + 1, at = now()
 
 -- host --
--- remote text, executor text, address text, label text, state text, reason text
+-- remote text, executor text, address text, label text, state text, reason text, run_id bigint, lease_number bigint
+-- No row comes back once another owns the run, or it is closed.
 insert into executor.hosts (remote, executor, address, label, state, reason, failures)
-values ($1, $2, $3, $4, $5, left($6, 500), case when $5 = 'broken' then 1 else 0 end)
+select $1, $2, $3, $4, $5, left($6, 500), case when $5 = 'broken' then 1 else 0 end from ledger.runs r
+where r.id = $7 and r.lease_number = $8 and r.state = 'open'
 on conflict (remote, executor, address) do update
 set state = excluded.state, reason = excluded.reason, label = excluded.label, at = now(),
     failures = case when excluded.state = 'broken' then hosts.failures + 1
                     when excluded.state = 'idle' then 0 else hosts.failures end
+returning state
+
+-- forget_hosts --
+-- remote text, executor text, addresses text[]
+-- Hosts that the configuration no longer names.
+delete from executor.hosts where remote = $1 and executor = $2 and address <> all($3::text[])
+
+-- rest_hosts --
+-- remote text, executor text
+-- Nobody uses them: a former owner died before it could say so.
+update executor.hosts set state = 'idle', at = now() where remote = $1 and executor = $2 and state = 'busy'
 
 -- forget_attempts --
--- days integer
-delete from executor.attempts where began < now() - make_interval(days => $1)
+-- Of branches that were settled long ago: nobody takes those runs over.
+delete from executor.attempts a using executor.plans p
+where p.cut_id = a.cut_id and p.remote = a.remote and p.executor = a.executor
+  and p.settled < now() - interval '7 days' and p.settled > now() - interval '8 days'

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from shared.model.results import Case, Cause
 
 BREAKS = 3
-"""How many machines one attempt may lose before it is given up."""
+"""How often one attempt may be broken off, by its machine or by a death of ours, before it is given up."""
 
 
 def wants_retry(cases: Iterable[Case], number: int, retries: int) -> bool:
@@ -21,5 +21,5 @@ def wants_retry(cases: Iterable[Case], number: int, retries: int) -> bool:
 
 
 def given_up(broken: int) -> bool:
-    """Whether an attempt that lost `broken` machines is not tried on yet another."""
+    """Whether an attempt that was broken off so often is not tried on."""
     return broken >= BREAKS

@@ -3,7 +3,9 @@
 Theory of operation. Each host has a lane. A lane owns its host under a lease, prepares it, and takes tests from the
 common board until the board is empty. The first lane that is ready lists the tests. A host that breaks gives its
 test back, and its lane tries to win the host again with growing patience; the other lanes go on. The run fails as a
-whole only when no lane has hope left: that is an `InfraError`, and no test is to blame.
+whole only when no lane has hope left: that is an `InfraError`, and no test is to blame. A lane that only waits, for
+another executor to let go of its host, for a connection or for a build, is stopped as soon as the run is over
+without it, or its deadline has come.
 
 The core knows a `Sink` and no table; results leave it as they come.
 """
@@ -13,23 +15,25 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Never
 
 import structlog
 
 from services.executor.drivers.base import Driver, Job, LeaseLost, Target
+from services.executor.endings import breaks_hosts, cut_off, late, lost, was_cut_off
 from services.executor.retry import wants_retry
 from services.executor.schedule import Board, Past, Task
 from services.executor.sink import Sink
 from services.executor.suites.attempt import Attempt, attempt, list_tests, prepare
 from services.executor.suites.base import Place, Suite
 from shared.clock import Clock
-from shared.errors import InfraError
-from shared.model.results import Case, Cause, Result
+from shared.errors import InfraError, Superseded
+from shared.race import race
 
 log = structlog.get_logger(__name__)
 
 HOPE = 4
-"""How often in a row a host may fail to be won before its lane gives up."""
+"""How often in a row a host may fail before hope is lost. It is still tried while other hosts have hope."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +51,30 @@ class RunJob:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a run is handed: hosts one at a time, the tree as a tar, the gate of a pause, and the clock."""
+    """What a run is handed: hosts one at a time, the tree as a tar, the gate of a pause, and the clock.
+
+    `gate` gives whether the next test may start; while it may not, it waits a few seconds before it says so.
+    """
 
     claim_host: Callable[[str], AbstractAsyncContextManager[int]]
     tree: Callable[[], AsyncIterable[bytes]]
-    gate: Callable[[], Awaitable[None]]
+    gate: Callable[[], Awaitable[bool]]
     clock: Clock
     patience: float = 2.0
 
 
 @dataclass
 class Outcome:
-    """How the run went. `facts` are the hosts' own words about themselves."""
+    """How the run went. `tests` is None if it never came to listing them; `facts` are the hosts' own words."""
 
     built: bool = True
+    tests: int | None = None
     late: int = 0
     facts: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+class _Enough(Exception):
+    """The run goes on or ends without this lane."""
 
 
 async def carry_out(job: RunJob, driver: Driver, suite: Suite, sink: Sink, around: Surroundings) -> Outcome:
@@ -72,15 +84,22 @@ async def carry_out(job: RunJob, driver: Driver, suite: Suite, sink: Sink, aroun
         async with asyncio.TaskGroup() as group:
             for address in driver.hosts:
                 group.create_task(run.lane(address))
-    except* Exception as several:
-        raise _first(several) from several
+    except BaseExceptionGroup as several:
+        # Not `except*`: what that raises is wrapped into a group again, and nobody would know it.
+        raise _one_of(several) from several
     return await run.close()
 
 
-def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """One exception says enough; what ended the others is that they were cancelled."""
-    inner = several.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+def _one_of(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """One exception says enough: that the run is another's, else what came first and cancelled the others."""
+    flat = list(_leaves(several))
+    return next((exc for exc in flat if isinstance(exc, Superseded)), flat[0])
+
+
+def _leaves(exc: BaseException) -> Sequence[BaseException]:
+    if isinstance(exc, BaseExceptionGroup):
+        return [leaf for inner in exc.exceptions for leaf in _leaves(inner)]
+    return [exc]
 
 
 class _Run:
@@ -88,14 +107,22 @@ class _Run:
         self.job, self.driver, self.suite, self.sink, self.around = job, driver, suite, sink, around
         self.board: Board | None = None
         self.outcome = Outcome()
-        self._alive: set[str] = set(driver.hosts)
+        self._alive: set[str] = set()
+        self._hopeful: set[str] = set(driver.hosts)
+        self._idle: set[str] = set()
+        self._busy: set[str] = set()
+        self._failures: dict[str, int] = {}
         self._troubles: dict[str, str] = {}
+        self._unbuilt: dict[str, Sequence[Attempt]] = {}
         self._listing = asyncio.Lock()
         self._changed = asyncio.Event()
 
     @property
     def over(self) -> bool:
-        return not self.outcome.built or (self.board is not None and self.board.done)
+        """Every test is done; or none can be, as the branch builds on no host that we have."""
+        if self.board is not None:
+            return self.board.done
+        return bool(self._unbuilt) and not self._alive
 
     @property
     def late(self) -> bool:
@@ -117,69 +144,88 @@ class _Run:
 
     async def lane(self, address: str) -> None:
         """Win the host, use it, and win it again if it breaks."""
-        failures = 0
-        while not self.over and not self.late and failures < HOPE:
+        while not self.over and not self.late and self._hopeful:
             try:
-                async with self.around.claim_host(address) as number:
-                    job = Job(self.job.name, number, address)
-                    async with self.driver.lease(job) as target:
-                        self._alive.add(address)
-                        failures = 0
-                        await self.sink.host(address, "busy", "")
-                        await self._use(address, target)
-                await self.sink.host(address, "idle", "")
-                return
+                await race(self._serve(address), self._enough(address))
+                break
+            except _Enough:
+                break
             except (InfraError, LeaseLost) as exc:
-                failures += 1
+                # A host's word that a younger lease exists is no proof: it may lie. If the run is another's, our
+                # own table says so at the next write.
                 await self._broken(address, exc)
-                await self._wait(min(60.0, self.around.patience**failures))
+                await self._recover(address)
         self._alive.discard(address)
+        self._hopeful.discard(address)
         self._stir()
+        if address in self._busy:
+            await self.sink.host(address, "idle", "")
+
+    async def _serve(self, address: str) -> None:
+        self._idle.add(address)
+        async with self.around.claim_host(address) as number:
+            self._alive.add(address)
+            async with self.driver.lease(Job(self.job.name, number, address)) as target:
+                self._busy.add(address)
+                await self.sink.host(address, "busy", "")
+                await self._use(address, target)
+
+    async def _enough(self, address: str) -> Never:
+        """A guard: raises once the lane only waits and nothing is left for it."""
+        while not (address in self._idle and (self.over or self.late)):
+            await self._wait(1.0)
+        raise _Enough
 
     async def _broken(self, address: str, exc: Exception) -> None:
         self._alive.discard(address)
+        self._busy.discard(address)
         self._troubles[address] = str(exc)
+        self._failures[address] = self._failures.get(address, 0) + 1
+        if self._failures[address] >= HOPE:
+            self._hopeful.discard(address)
         log.warning("run: host broke", host=address, error=str(exc))
-        await self.sink.host(address, "broken", str(exc))
         self._stir()
+        await self.sink.host(address, "broken", str(exc))
+
+    async def _recover(self, address: str) -> None:
+        """Leave the host alone for a while, longer each time."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + min(60.0, self.around.patience ** min(self._failures[address], 10))
+        while self._hopeful and not self.over and not self.late and (left := until - loop.time()) > 0:
+            await self._wait(min(1.0, left))
 
     async def _use(self, address: str, target: Target) -> None:
         self.outcome.facts[address] = dict(target.facts)
         place = Place(target.work, self.job.commit, self.job.branch, self.job.base)
         tree = None if self.suite.paths() is None else self.around.tree()
         if failed := await prepare(target.dut, self.suite, place, tree):
-            await self._build_failed(failed, address)
+            # The patch is to blame only if no other host can build it: see `over` and `close`.
+            self._unbuilt[address] = failed
             return
+        self._idle.discard(address)
         await self._list(target, place)
         while not self.over and not self.late:
-            await self.around.gate()
-            task = self._next(address)
-            if task is None:
-                if self.board is None or not self.board.left:
-                    return
-                if await self._only_late_left():
-                    return
-                await self._wait(1.0)
+            if not await self.around.gate() or self.over or self.late:
                 continue
-            await self._test(task, address, target, place)
-
-    async def _build_failed(self, failed: Sequence[Attempt], address: str) -> None:
-        if self.outcome.built:
-            self.outcome.built = False
-            for one in failed:
-                await self.sink.ended(one, address)
-            self._stir()
+            task = self._next(address)
+            if task is not None:
+                await self._test(task, address, target, place)
+            elif not await self._only_late_left():
+                await self._wait(1.0)
 
     async def _list(self, target: Target, place: Place) -> None:
         async with self._listing:
             if self.board is None:
                 invocations = await list_tests(target.dut, self.suite, place)
                 board = Board(invocations, self.job.past)
-                end = board.expected_end(self.around.clock(), len(self.driver.hosts))
-                await self.sink.planned(len(invocations), end)
-                await self.sink.not_run([_lost(task) for task in board.lost])
-                self.board = board
+                await self.sink.planned(len(invocations), self._expected_end(board))
+                # Of a retry that is given up the failure before it stands; a row of its own would hide that.
+                await self.sink.not_run([lost(task) for task in board.lost if task.number == 0])
+                self.board, self.outcome.tests = board, len(invocations)
                 self._stir()
+
+    def _expected_end(self, board: Board, ending: Task | None = None) -> datetime:
+        return board.expected_end(self.around.clock(), len(self._alive), ending)
 
     def _next(self, address: str) -> Task | None:
         assert self.board is not None
@@ -188,62 +234,73 @@ class _Run:
     async def _only_late_left(self) -> bool:
         """Put down what can no longer end in time; True if that was all."""
         assert self.board is not None
-        late = self.board.unfit(self.around.clock(), self.job.deadline)
-        await self._too_late(late)
+        await self._too_late(self.board.unfit(self.around.clock(), self.job.deadline))
         return self.board.done
 
     async def _too_late(self, tasks: Sequence[Task]) -> None:
         self.outcome.late += len(tasks)
-        await self.sink.not_run([_late(task) for task in tasks if task.number == 0])
+        await self.sink.not_run([late(task) for task in tasks if task.number == 0])
         if tasks:
             self._stir()
+
+    # One test
 
     async def _test(self, task: Task, address: str, target: Target, place: Place) -> None:
         assert self.board is not None
         try:
             await self.sink.began(task, address)
-            limit = min(task.invocation.time_limit, self.job.deadline - self.around.clock())
-            invocation = replace(task.invocation, time_limit=max(limit, timedelta(seconds=1)))
-            done = await attempt(target.dut, self.suite, invocation, place, task.number)
-        except InfraError as exc:
-            if not self.board.broke(task, address):
-                await self.sink.not_run([_breaks_hosts(task, str(exc))])
+            done = await self._attempt(task, target, place)
+        except (InfraError, LeaseLost) as exc:
+            await self._host_broke(task, address, exc)
+            raise
+        except asyncio.CancelledError:
+            # Perhaps only the lease of this host is lost, and the other lanes go on.
+            self.board.give_back(task)
             self._stir()
             raise
-        await self.sink.ended(done, address)
+        self._failures[address] = 0
+        self._hopeful.add(address)
+        await self.sink.ended(done, address, self._expected_end(self.board, task))
         self.board.ended(task, address, wants_retry(done.cases, task.number, self.job.retries))
+        self._stir()
+
+    async def _attempt(self, task: Task, target: Target, place: Place) -> Attempt:
+        wanted = task.invocation.time_limit
+        limit = max(min(wanted, self.job.deadline - self.around.clock()), timedelta(seconds=1))
+        invocation = replace(task.invocation, time_limit=limit)
+        done = await attempt(target.dut, self.suite, invocation, place, task.number)
+        return cut_off(done) if limit < wanted and was_cut_off(done) else done
+
+    async def _host_broke(self, task: Task, address: str, exc: InfraError | LeaseLost) -> None:
+        assert self.board is not None
+        tried_on = self.board.broke(task, address)
+        if not tried_on and task.number == 0:
+            end = self._expected_end(self.board, task)
+            await self.sink.ended(breaks_hosts(task, exc), address, end)
         self._stir()
 
     # The end
 
     async def close(self) -> Outcome:
-        """Account for what never ran. Raises InfraError if that is for want of hosts and there is still time."""
-        if self.over:
+        """Account for what never ran. Raises InfraError if that is for want of hosts."""
+        if self.board is None:
+            await self._close_unlisted()
             return self.outcome
-        if self.late:
-            if self.board is not None:
-                await self._too_late(self.board.drain())
-            elif self._troubles:
-                raise InfraError(f"no host could be used before the deadline: {self._say_troubles()}")
-            return self.outcome
-        raise InfraError(f"no host is left: {self._say_troubles()}")
+        for address in self._unbuilt:
+            await self.sink.host(address, "broken", "the branch did not build here, but did on another host")
+        if not self.over:
+            if not self.late:
+                raise InfraError(f"no host is left: {self._say_troubles()}")
+            await self._too_late(self.board.drain())
+        return self.outcome
+
+    async def _close_unlisted(self) -> None:
+        if not self._unbuilt:
+            raise InfraError(f"no host could be used: {self._say_troubles()}")
+        self.outcome.built = False
+        address, failed = next(iter(self._unbuilt.items()))
+        for one in failed:
+            await self.sink.ended(one, address, self.around.clock())
 
     def _say_troubles(self) -> str:
-        return "; ".join(sorted(set(self._troubles.values()))) or "none could be won"
-
-
-def _not_run(task: Task, cause: Cause, detail: str) -> Case:
-    group, test = task.key
-    return Case(group, test, Result.NOT_RUN, cause=cause, attempt=task.number, detail=detail)
-
-
-def _late(task: Task) -> Case:
-    return _not_run(task, Cause.TIMEOUT, "not started: it would not end by the branch's deadline")
-
-
-def _lost(task: Task) -> Case:
-    return _not_run(task, Cause.INFRA, "interrupted twice, not tried again")
-
-
-def _breaks_hosts(task: Task, why: str) -> Case:
-    return _not_run(task, Cause.INFRA, f"lost {task.broken + 1} machines, not tried on another: {why}"[:500])
+        return "; ".join(sorted(set(self._troubles.values()))) or "none could be won before the deadline"

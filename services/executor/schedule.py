@@ -34,12 +34,13 @@ class Task:
 class Past:
     """What a run that was begun before left behind.
 
-    `ended` maps each test to the number of its last finished attempt and whether that one wants a retry;
-    `interrupted` counts attempts that began and never ended; `seconds` are the known durations of tests.
+    `ended` maps each test to the number of its last finished attempt, whether that one wants a retry, and its
+    host; `interrupted` counts by (group, test, number) how often that attempt began and never ended; `seconds`
+    are the known durations of tests.
     """
 
     ended: Mapping[Key, tuple[int, bool, str]] = field(default_factory=dict)
-    interrupted: Mapping[Key, int] = field(default_factory=dict)
+    interrupted: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
     seconds: Mapping[Key, float] = field(default_factory=dict)
 
 
@@ -59,29 +60,27 @@ class Board:
         number, again, host = past.ended.get(key, (-1, True, ""))
         if not again:
             return
-        task = Task(invocation, number + 1, host, past.seconds.get(key), past.interrupted.get(key, 0))
-        # One interruption is ours (an executor died); more of them are likely the test's own doing.
-        (self.lost if task.broken > 1 else self._waiting).append(task)
+        broken = past.interrupted.get((*key, number + 1), 0)
+        task = Task(invocation, number + 1, host, past.seconds.get(key), broken)
+        (self.lost if given_up(broken) else self._waiting).append(task)
 
     @property
     def done(self) -> bool:
         return not self._waiting and not self._running
 
-    @property
-    def left(self) -> int:
-        return len(self._waiting) + len(self._running)
-
     def take(self, host: str, alive: Collection[str], now: datetime, deadline: datetime) -> Task | None:
-        """The next task for `host`; None if nothing fits it now."""
-        for task in self._waiting:
-            if task.avoid == host and any(other != host for other in alive):
-                continue
-            if not fits(task, now, deadline):
-                continue
+        """The next task for `host`; None if nothing fits it now.
+
+        What failed on this very host comes after all else, and only where no other host could have it.
+        """
+        fitting = [task for task in self._waiting if fits(task, now, deadline)]
+        elsewhere = any(other != host for other in alive)
+        mine = (task for task in fitting if task.avoid != host)
+        task = next(mine, None) or (fitting[0] if fitting and not elsewhere else None)
+        if task is not None:
             self._waiting.remove(task)
             self._running[task.key] = task
-            return task
-        return None
+        return task
 
     def ended(self, task: Task, host: str, again: bool) -> None:
         """The attempt has results; `again` asks for a retry, elsewhere if possible."""
@@ -99,7 +98,7 @@ class Board:
         return True
 
     def give_back(self, task: Task) -> None:
-        """It was not begun after all."""
+        """It was not run after all, and its host is not to blame."""
         if self._running.pop(task.key, None) is not None:
             self._put(task)
 
@@ -110,7 +109,7 @@ class Board:
     def unfit(self, now: datetime, deadline: datetime) -> list[Task]:
         """Take out what can no longer end in time."""
         late = [task for task in self._waiting if not fits(task, now, deadline)]
-        self._waiting = [task for task in self._waiting if task not in late]
+        self._waiting = [task for task in self._waiting if fits(task, now, deadline)]
         return late
 
     def drain(self) -> list[Task]:
@@ -118,9 +117,13 @@ class Board:
         waiting, self._waiting = self._waiting, []
         return waiting
 
-    def expected_end(self, now: datetime, hosts: int) -> datetime:
-        """When the run should end: the work spread over the hosts, but not before its longest test."""
-        seconds = [task.expected or _UNKNOWN for task in (*self._waiting, *self._running.values())]
+    def expected_end(self, now: datetime, hosts: int, ending: Task | None = None) -> datetime:
+        """When the run should end: the work spread over the hosts, but not before its longest test.
+
+        `ending` is a running task that is over as good as now.
+        """
+        left = [task for task in (*self._waiting, *self._running.values()) if task is not ending]
+        seconds = [_UNKNOWN if task.expected is None else task.expected for task in left]
         return now + timedelta(seconds=max([sum(seconds) / max(1, hosts), *seconds, 0.0]))
 
 

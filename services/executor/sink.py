@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from services.executor.schedule import Key, Task
+from services.executor.schedule import Task
 from services.executor.suites.attempt import Attempt
 from shared.model.results import Case
 
 
 class Sink(Protocol):
-    """Every method raises `Superseded` once somebody else owns the run; then nothing more is written."""
+    """Every method raises `Superseded` once somebody else owns the run; then nothing more is written.
+
+    A body that cannot write just now waits and tries again: what a test said on a machine is not thrown away
+    because a database restarts.
+    """
 
     async def planned(self, tests: int, expected_end: datetime) -> None:
         """So many tests will run, until about then."""
@@ -18,14 +22,11 @@ class Sink(Protocol):
     async def began(self, task: Task, host: str) -> None:
         """Durably, before the test starts: if we die now, the next owner knows what was interrupted."""
 
-    async def ended(self, attempt: Attempt, host: str) -> None:
-        """An attempt's cases and files."""
+    async def ended(self, attempt: Attempt, host: str, expected_end: datetime) -> None:
+        """An attempt's cases and files, and when the run should now end."""
 
     async def not_run(self, cases: Sequence[Case]) -> None:
         """Tests that will not run, each with its reason."""
 
     async def host(self, address: str, state: str, reason: str) -> None:
         """A host is busy, idle or broken."""
-
-
-__all__ = ["Key", "Sink"]

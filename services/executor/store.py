@@ -1,5 +1,6 @@
 """The executor's tables, as typed verbs over queries.sql."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -87,6 +88,17 @@ async def last_hosts(pool: Pool, ident: tuple[int, str, str]) -> dict[tuple[str,
 
 async def settle(conn: Connection, ident: tuple[int, str, str], state: str, reason: str = "") -> None:
     await conn.execute(SQL["settle_plan"], *ident, state, reason)
+
+
+async def hindered(pool: Pool, ident: tuple[int, str, str], reason: str) -> None:
+    """Say why a plan waits."""
+    await pool.execute(SQL["hindered"], *ident, reason)
+
+
+async def settle_hosts(pool: Pool, remote: str, executor: str, addresses: Sequence[str]) -> None:
+    """Show only hosts that are configured, and none busy: called by whoever begins to work for the executor."""
+    await pool.execute(SQL["forget_hosts"], remote, executor, list(addresses))
+    await pool.execute(SQL["rest_hosts"], remote, executor)
 
 
 def work_kind(remote: str, executor: str) -> str:

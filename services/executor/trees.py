@@ -4,7 +4,10 @@ The store may be deleted at any time. A commit is looked for in the branch room'
 at the branch's public address; what comes is checked to be that commit, by name of its content.
 """
 
+import contextlib
+import os
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +25,7 @@ class Trees:
 
     def __init__(self, data: Path, project: str) -> None:
         self._near = data / "git" / f"{project}.git"
+        self._tars = data / "executor" / "tars"
         self.store = Store(data / "executor" / "git" / f"{project}.git")
 
     async def fetch(self, commit: str, public_url: str) -> Sha:
@@ -43,17 +47,45 @@ class Trees:
         return near + ([public_url] if public_url else [])
 
     @asynccontextmanager
-    async def tar(self, commit: str, paths: Sequence[str]) -> AsyncIterator[Path]:
-        """The commit's files below `paths` (all if empty) as an uncompressed tar, gone at the end."""
-        with tempfile.TemporaryDirectory(prefix="netci-tree-") as folder:
-            file = Path(folder) / "tree.tar"
-            there = [entry.path for entry in await self.store.ls(Sha(commit), *paths)] if paths else []
-            await run(self.store.path, "archive", "--format=tar", f"--output={file}", commit, "--", *there, timeout=600)
+    async def tar(self, commit: str, paths: Sequence[str]) -> AsyncIterator[int]:
+        """The commit's files below `paths` (all if empty) as an uncompressed tar: an open file for `chunks`.
+
+        Raises InfraError if the commit has none of `paths`.
+        """
+        there = [entry.path for entry in await self.store.ls(Sha(commit), *paths)] if paths else []
+        if paths and not there:
+            # Without a path, git would hand out everything.
+            raise InfraError(f"commit {commit[:12]} has nothing below {', '.join(paths)}")
+        file = await self._archive(commit, there)
+        try:
             yield file
+        finally:
+            os.close(file)
+
+    async def _archive(self, commit: str, paths: Sequence[str]) -> int:
+        self._tars.mkdir(parents=True, exist_ok=True)
+        _sweep(self._tars)
+        fd, name = tempfile.mkstemp(prefix="tree-", suffix=".tar", dir=self._tars)
+        os.close(fd)
+        try:
+            await run(self.store.path, "archive", "--format=tar", f"--output={name}", commit, "--", *paths, timeout=600)
+            return os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            # It has no name while it is used, so that nothing of it stays if we are killed.
+            os.unlink(name)
 
 
-async def chunks(file: Path) -> AsyncIterator[bytes]:
-    """The file in pieces of a mebibyte."""
-    with file.open("rb") as source:
-        while data := source.read(_CHUNK):
-            yield data
+def _sweep(folder: Path) -> None:
+    """Remove what a process left that was killed while git wrote."""
+    for file in folder.glob("tree-*.tar"):
+        with contextlib.suppress(FileNotFoundError):
+            if file.stat().st_mtime < time.time() - 3600:
+                file.unlink()
+
+
+async def chunks(file: int) -> AsyncIterator[bytes]:
+    """The open file from its beginning, in pieces of a mebibyte; several may read it at once."""
+    offset = 0
+    while data := os.pread(file, _CHUNK, offset):
+        offset += len(data)
+        yield data

@@ -50,8 +50,10 @@ class IngestRoom:
         """The poller of `source`; what it orders is taken in with the same rules."""
         floor, store = self._floor, IngestStore(source)
         rules = Rules(settings.open_states, settings.ignore_delegates)
-        times = Times(settings.poll, settings.reconcile, settings.sync_queue, settings.incomplete_after)
-        self._takings[source.label] = Taking(floor, source, floor.settings.projects[source.project], store, rules)
+        project = floor.settings.projects[source.project]
+        cadences = tuple(stream.every for stream in project.streams.values())
+        times = Times(settings.poll, settings.reconcile, settings.sync_queue, settings.incomplete_after, cadences)
+        self._takings[source.label] = Taking(floor, source, project, store, rules)
         return Poller(floor, source, store, rules, times)
 
     async def _take(self, work: Work) -> None:

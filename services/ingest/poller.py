@@ -1,7 +1,7 @@
 """The three polls of one source, done by one process of the installation.
 
 News brings completed series within seconds; reconciling by number heals what news missed and watches incomplete
-series; the queue says what became of the series that we have. Each commits where it stands together with the work
+series; the queue says what became of the series that we have, and is also read shortly before each branch is cut. Each commits where it stands together with the work
 it asks for, so a stop at any moment loses nothing and a repetition is free.
 """
 
@@ -18,7 +18,7 @@ from services.ingest.sources.base import PatchState, Sighting, Source
 from services.ingest.standing import Facts, Rules, Standing, State, standing
 from services.ingest.states import compare, settled
 from services.ingest.store import IngestStore
-from services.ingest.waits import asked_wait, wait_after
+from services.ingest.waits import asked_wait, before_slot, wait_after
 from shared.db.pool import Connection
 from shared.db.work import enqueue
 from shared.errors import Missing, Refused, Transient
@@ -34,12 +34,16 @@ MANY = 5
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How often each poll is made, and how long an incomplete series is waited for."""
+    """How often each poll is made, and how long an incomplete series is waited for.
+
+    `cadences` are those of the project's streams: the queue is also read before each of their slots.
+    """
 
     poll: timedelta
     reconcile: timedelta
     queue: timedelta
     incomplete_after: timedelta
+    cadences: tuple[timedelta, ...] = ()
 
 
 @dataclass(slots=True)
@@ -62,6 +66,7 @@ class Poller:
             self._again("news", self.times.poll, self.news),
             self._again("reconcile", self.times.reconcile, self.reconcile),
             self._again("queue", self.times.queue, self.queue),
+            self._before_cuts(),
         )
         raise AssertionError("a poll never ends")
 
@@ -92,6 +97,18 @@ class Poller:
                     return
                 wait = max(0.0, every.total_seconds() - (time.monotonic() - started))
             await self.floor.bells.wait("netci_pauses", seen, wait)
+
+    async def _before_cuts(self) -> Never:
+        """Read the queue before each slot, and when a person orders something, which may be a branch.
+
+        What was accepted, rejected or delegated since the last regular look is then on no new branch.
+        """
+        seen = self.floor.bells.count("netci_orders")
+        while True:
+            wait = before_slot(self.floor.clock(), self.times.cadences)
+            await self.floor.bells.wait("netci_orders", seen, wait)
+            seen = self.floor.bells.count("netci_orders")
+            await self._again("queue", timedelta(0), self.queue)
 
     async def _tell(self, name: str, trouble: str) -> None:
         """One line of health for all polls: what each that is in trouble says."""

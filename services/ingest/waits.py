@@ -1,4 +1,13 @@
-"""How long to wait after a failure. Pure."""
+"""How long to wait: after a failure, and for the moment before the next branch. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from shared.model.slots import next_slot
+
+LEAD = timedelta(minutes=1)
+"""How long before a slot the queue is read: enough to read it twice, short enough for it to be true at the cut."""
+_NO_STREAM = 3600.0
 
 
 def wait_after(every: float, failures: int, asked: float | None = None) -> float:
@@ -13,3 +22,12 @@ def asked_wait(hints: dict[str, object]) -> float | None:
     """The wait that a server asked for, from the hints of the exception that carries its answer."""
     asked = hints.get("retry_after")
     return asked if isinstance(asked, float) else None
+
+
+def before_slot(now: datetime, cadences: Iterable[timedelta]) -> float:
+    """Seconds until the next moment that is `LEAD` before a slot of one of the streams; an hour without streams.
+
+    A stream that is cut every few minutes is not asked for half of its life.
+    """
+    leads = ((every, min(LEAD, every / 4)) for every in cadences)
+    return min(((next_slot(now + lead, every) - lead - now).total_seconds() for every, lead in leads), default=_NO_STREAM)

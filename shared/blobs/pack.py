@@ -15,14 +15,42 @@ _HEAD = b"netci-pack-1\n"
 
 def pack(members: Mapping[str, bytes]) -> bytes:
     """Pack `members`, in their order."""
-    index: dict[str, tuple[int, int, int]] = {}
-    body = bytearray()
+    made = Gathering()
     for name, data in members.items():
-        stored = zlib.compress(data, 6)
-        index[name] = (len(body), len(stored), len(data))
-        body += stored
-    head = json.dumps(index).encode()
-    return _HEAD + b"%08x\n" % len(head) + head + bytes(body)
+        made.put(name, data)
+    return made.packed()
+
+
+class Gathering:
+    """A pack in the making. Other packs go into it as they are stored, and never more than `limit` bytes of them:
+    a member that would go over is there by name, with `instead` for content.
+    """
+
+    def __init__(self, limit: int | None = None, instead: bytes = b"") -> None:
+        self._index: dict[str, tuple[int, int, int]] = {}
+        self._body = bytearray()
+        self._limit, self._instead = limit, instead
+
+    def put(self, name: str, data: bytes) -> None:
+        """Add one member."""
+        self._add(name, zlib.compress(data, 6), len(data))
+
+    def take(self, packed: bytes) -> None:
+        """Add all members of another pack. Raises InfraError if it is none."""
+        index, start = _index(packed)
+        for name, (offset, stored, length) in index.items():
+            self._add(name, packed[start + offset : start + offset + stored], length)
+
+    def _add(self, name: str, stored: bytes, length: int) -> None:
+        if self._limit is not None and len(self._body) + len(stored) > self._limit:
+            stored, length = zlib.compress(self._instead), len(self._instead)
+        self._index[name] = (len(self._body), len(stored), length)
+        self._body += stored
+
+    def packed(self) -> bytes:
+        """The pack as it is now."""
+        head = json.dumps(self._index).encode()
+        return b"".join((_HEAD, b"%08x\n" % len(head), head, self._body))
 
 
 def _index(packed: bytes) -> tuple[dict[str, tuple[int, int, int]], int]:

@@ -16,8 +16,8 @@ from typing import Any, Never
 import structlog
 
 from shared.db.bells import Bells
-from shared.db.outbox import SQL
 from shared.db.lease import keep_alive
+from shared.db.outbox import SQL
 from shared.db.pool import AWAY, Connection, Pool, surely_away
 from shared.errors import NetciError, Superseded
 from shared.race import race

@@ -21,9 +21,8 @@ where coalesce(cut_id, 0) = coalesce($1::bigint, 0) and coalesce(series_id, 0) =
   and remote = $3 and executor = $4 and attempt = $5 and lease_number <= $6
 returning id, day, state
 
--- ensure_day --
--- day date
-select ledger.ensure_day($1)
+-- ensure_today --
+select ledger.ensure_day((now() at time zone 'utc')::date)
 
 -- lock_run --
 -- id bigint, lease_number bigint

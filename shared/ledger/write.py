@@ -84,6 +84,9 @@ class Ledger:
         Raises Superseded if that run is closed, or a newer lease holds it.
         """
         o = opening
+        # Before anything is written: making the day's partition locks runs, and two who had each inserted one would
+        # wait for each other.
+        await conn.execute(SQL["ensure_today"])
         row = await conn.fetchrow(
             SQL["open_run"], o.project, o.stream, o.branch, o.cut_id, o.series_id, o.remote, o.executor, o.attempt,
             o.lease_number, o.expected_end, o.planned, o.kernel_commit, o.suite_commit, o.config_digest,
@@ -91,7 +94,6 @@ class Ledger:
         )  # fmt: skip
         if row is None:
             return await self._take_over(conn, o)
-        await conn.execute(SQL["ensure_day"], row["day"])
         await stage(conn, self._source, _started(o, row["id"]))
         return OpenRun(RunId(row["id"]), row["day"], o.lease_number, True)
 

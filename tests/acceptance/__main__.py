@@ -13,6 +13,7 @@ started ends with the namespace.
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,7 @@ def main() -> int:
         "--kill-child",
         "--mount-proc",
     ]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         command = [*apart, sys.executable, "-m", "tests.acceptance"]
         return subprocess.run(command, env={**os.environ, MARK: str(folder)}, check=False).returncode

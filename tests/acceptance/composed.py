@@ -4,6 +4,9 @@ Only where things are is added: names of services become addresses of our networ
 become files below ours. Nothing of what a service may see or do is changed.
 """
 
+import os
+import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +44,7 @@ class Composed:
             argv=argv or found["command"],
             uid=uid,
             gid=gid,
-            mounts=[*self._mounts(found), *(_program() if ours else [])],
+            mounts=[*self._mounts(found), *(_program(self.folder.parent / "app") if ours else [])],
             tmpfs=found.get("tmpfs", []),
             files={"/etc/hosts": HOSTS, "/etc/passwd": PASSWD, "/etc/group": GROUP, **(_COMMANDS if ours else {})},
             env={
@@ -67,8 +70,6 @@ class Composed:
             # A new volume takes over owner and mode of the image's folder: see Containerfile.
             folder.mkdir(parents=True)
             folder.chmod(0o2770)
-            import os
-
             os.chown(folder, 0, 10000)
         return Mount(folder, target, writable=not text.endswith(":ro"))
 
@@ -79,14 +80,21 @@ _COMMANDS = {
     "/opt/netci/bin/netci": f'#!/bin/sh\nexec {_PYTHON} -m services "$@"\n',
     "/opt/netci/bin/python3": f'#!/bin/sh\nexec {_PYTHON} "$@"\n',
 }
-_IMAGE = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+_IMAGE = {"PYTHONPATH": "/opt/netci/app", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _program() -> list[Mount]:
-    folders = [ROOT / "services", ROOT / "shared", Path(sys.prefix)]
+def build(folder: Path) -> None:
+    """What the image is built from, copied: an edit meanwhile changes nothing of what runs."""
+    for name in ("services", "shared"):
+        shutil.copytree(ROOT / name, folder / "app" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run([_PYTHON, "-m", "compileall", "-q", str(folder / "app")], check=True)
+
+
+def _program(app: Path) -> list[Mount]:
+    folders = [Path(sys.prefix)]
     if not sys.base_prefix.startswith("/usr"):
         folders.append(Path(sys.base_prefix))
-    return [Mount(folder, str(folder)) for folder in folders]
+    return [Mount(app, "/opt/netci/app"), *(Mount(folder, str(folder)) for folder in folders)]
 
 
 def healthy(box: Box) -> tuple[bool, str]:

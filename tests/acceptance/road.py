@@ -13,7 +13,7 @@ from pathlib import Path
 from shared.practice.kernel import import_kernel
 from tests.acceptance import box
 from tests.acceptance.box import Box
-from tests.acceptance.composed import NAMES, Composed, healthy
+from tests.acceptance.composed import NAMES, Composed, build, healthy
 from tests.acceptance.look import Checks, Heard, pages, read_checks
 from tests.acceptance.series import ROLES, Made, Wanted
 from tests.acceptance.world import Outside, key_pair, wait
@@ -100,6 +100,7 @@ class Road:
             ROOT / "config", self.project / "config", ignore=shutil.ignore_patterns("netci.toml", "known_hosts")
         )
         subprocess.run(["sh", "config/prepare"], cwd=self.project, check=True, stdout=subprocess.DEVNULL)
+        build(self.folder)
         self.public = {name: self._fill(name) for name in ("push_key", "host_key")}
         shipped = (ROOT / "config/compose.toml").read_text()
         ours, mark, _ = shipped.partition("# ---- yours from here on")
@@ -267,13 +268,13 @@ def _walk(road: Road) -> list[Made]:
     series = road.post()
     road.say(f"{len(series)} series are on Patchwork")
     applied = {role.name: {key: value for key, value in role.first.items() if key != "contest"} for role in ROLES}
-    road.until("trees and application", series, applied, 300)
+    road.until("trees and application", series, applied, 180)
     road.cut("acceptance: all together")
-    road.until("the red branch", series, {role.name: role.first for role in ROLES}, 300)
+    road.until("the red branch", series, {role.name: role.first for role in ROLES}, 180)
     breaking = next(made for made in series if made.role.name == "breaking")
     road.command("series", "hold", breaking.ids[0], "--why", "it breaks reuseaddr_conflict")
     road.cut("acceptance: without the breaking one")
-    road.until("the mended branch", series, {role.name: role.second for role in ROLES}, 300)
+    road.until("the mended branch", series, {role.name: role.second for role in ROLES}, 180)
     _look(road, series)
     return series
 

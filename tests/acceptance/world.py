@@ -158,7 +158,7 @@ class Outside:
         config = _SSHD.replace("0.0.0.0", listen)
         files = {
             "/etc/ssh/sshd_config": config, "/etc/ssh/authorized_keys": f"{key}\n", "/etc/passwd": _PASSWD,
-            "/etc/group": GROUP + "nogroup:x:65534:\n", "/etc/hosts": HOSTS, "/etc/shells": "/bin/sh\n",
+            "/etc/group": GROUP + "nogroup:x:65534:\n", "/etc/shadow": "root:*:20000::::::\ngit:*:20000::::::\n", "/etc/hosts": HOSTS, "/etc/shells": "/bin/sh\n",
         }  # fmt: skip
         plan = Plan(
             name, [program("sshd"), "-D", "-e", "-f", "/etc/ssh/sshd_config"], uid=0, gid=0,

@@ -17,7 +17,7 @@ from tests.chaos.plan import Round
 from tests.chaos.stage import Stage
 from tests.chaos.world import MENDED, RED, STEPS, Wave
 
-PATIENCE = 120.0
+PATIENCE = 60.0
 """Seconds for what a step waits for. A host or a remote that failed is tried again after twenty."""
 
 
@@ -124,6 +124,12 @@ class Play:
                 while not await done():  # type: ignore[misc]
                     await asyncio.sleep(0.2)
         except TimeoutError:
+            import os, signal  # TEMP
+            if os.environ.get("CHAOS_DUMP"):  # TEMP
+                for room in self.stage.rooms.values():  # TEMP
+                    os.kill(room.process.pid, signal.SIGUSR1)  # TEMP
+                await asyncio.sleep(1)  # TEMP
+                print("see", self.stage.folder)  # TEMP
             tails = "\n".join(f"--- {room.name}\n{room.tail()}" for room in self.stage.rooms.values())
             raise AssertionError(f"after {PATIENCE:.0f} s it is still not so that {what}\n{tails}") from None
 

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,8 @@ class Sshd:
     def cut(self) -> None:
         """End the processes that serve connections, never the one that listens."""
         for pid in _children(self.pid):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -68,7 +69,8 @@ def _listening(words: list[str], port: int, log: Path) -> Iterator[int]:
         yield server.pid
     finally:
         for pid in _children(server.pid):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         server.terminate()
         server.wait(10)
 

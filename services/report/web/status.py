@@ -9,7 +9,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ from aiohttp import web
 from services.report.web.front import Data, Front
 from services.report.web.store import Row
 from shared.db.outbox import SQL as FLOOR
+from shared.model.slots import next_slot
 from shared.settings import Settings
 
 NEWEST = 3
 """Branches shown of each stream; the rest is one link away."""
 ALIVE = timedelta(seconds=20)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ADDRESS = re.compile(
     r"[\w.-]+@[\w.-]*\w(?::\d+)?|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[?(?<![\w:])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}\]?"
 )
@@ -33,11 +33,6 @@ _ADDRESS = re.compile(
 def hide_addresses(text: str) -> str:
     """`text` without what looks like the address of a machine: user@host, IPv4, IPv6."""
     return _ADDRESS.sub("…", text)
-
-
-def next_slot(now: datetime, every: timedelta) -> datetime:
-    """The next of the slots, which are multiples of `every` since 1970 in UTC."""
-    return now - (now - _EPOCH) % every + every
 
 
 async def status(front: Front, request: web.Request) -> Data:

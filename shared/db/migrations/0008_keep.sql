@@ -100,6 +100,22 @@ begin
     return to_date(substring(part from '[0-9]{8}$'), 'YYYYMMDD');
 end $$;
 
+-- As before, and it bears that another made the partition while this waited: what `to_regclass` did not find once, it
+-- may go on not finding within a transaction.
+create or replace function ledger.ensure_day(wanted date) returns void
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+    part text := 'cases_' || to_char(wanted, 'YYYYMMDD');
+begin
+    if to_regclass('ledger.' || part) is null then
+        perform pg_advisory_xact_lock(7302, wanted - date '2020-01-01');
+        execute format('create table ledger.%I partition of ledger.cases for values from (%L) to (%L)',
+                       part, wanted, wanted + 1);
+    end if;
+exception when duplicate_table then
+    null;
+end $$;
+
 -- Makes the partitions of today and tomorrow beforehand: made at a run's opening, they would wait for every reader.
 create function ledger.prepare_days() returns void
 language sql security definer set search_path = pg_catalog set timezone = 'UTC' set lock_timeout = '2s' as $$

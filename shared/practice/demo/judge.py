@@ -3,8 +3,8 @@
 from collections import Counter
 
 from shared.errors import Missing
-from shared.practice.demo.stage import Stage
-from shared.practice.world_series import PracticeSeries, Role
+from shared.practice.patchwork import Served
+from shared.practice.world_series import PracticeSeries, Role, World
 
 RED = (Role.GOOD, Role.FLAKY, Role.BREAKING, Role.NEW)
 """On the first branch, all of them together."""
@@ -16,8 +16,9 @@ MENDED = (Role.GOOD, Role.FLAKY, Role.NEW)
 class Judge:
     """Compares checks with what each role deserves."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, world: World, patchwork: Served) -> None:
+        self._world = world
+        self._site = patchwork
         self._old_before: Counter[tuple[int, str, str]] | None = None
 
     # What was posted
@@ -26,13 +27,13 @@ class Judge:
         """The newest state in `context` on each patch of the series; "" for a patch without one."""
         found = set()
         for patch in self._patches(series):
-            states = [str(c.state) for c in self._stage.patchwork.patchwork.checks_of(patch) if c.context == context]
+            states = [str(c.state) for c in self._site.patchwork.checks_of(patch) if c.context == context]
             found.add(states[-1] if states else "")
         return found
 
     def text(self, series: PracticeSeries, context: str) -> str:
         for patch in self._patches(series):
-            for check in reversed(self._stage.patchwork.patchwork.checks_of(patch)):
+            for check in reversed(self._site.patchwork.checks_of(patch)):
                 if check.context == context:
                     return str(check.description)
         return ""
@@ -41,12 +42,12 @@ class Judge:
         """The ids of its patches; none before all of them have come."""
         ids = series.message_ids[1:] if series.cover else series.message_ids
         try:
-            return [self._stage.patchwork.patchwork.patch_of(f"<{m}>", "netdevbpf").id for m in ids]
+            return [self._site.patchwork.patch_of(f"<{m}>", "netdevbpf").id for m in ids]
         except Missing:
             return []
 
     def _role(self, role: Role) -> PracticeSeries:
-        return self._stage.world.by_role(role)
+        return self._world.by_role(role)
 
     # Waiting
 
@@ -56,7 +57,7 @@ class Judge:
         return self.state(old, "apply") == {"success"} and self.state(old, "tree_selection") == {"success"}
 
     def all_settled_on_trees(self) -> bool:
-        wanted = [s for s in self._stage.world.series if s.role is not Role.OLD]
+        wanted = [s for s in self._world.series if s.role is not Role.OLD]
         return all(
             self.state(s, "apply") == {"success"} and self.state(s, "tree_selection") == {"success"} for s in wanted
         )
@@ -76,7 +77,7 @@ class Judge:
 
     def _posts_on_old(self) -> Counter[tuple[int, str, str]]:
         old = set(self._patches(self._role(Role.OLD)))
-        posts = self._stage.patchwork.counters.check_posts
+        posts = self._site.counters.check_posts
         return Counter({key: n for key, n in posts.items() if key[0] in old})
 
     def after_first_cut(self) -> list[str]:
@@ -106,15 +107,15 @@ class Judge:
         return [f"v1 got {key[1]} after v2 came" for key in more]
 
     def _repeats(self) -> list[str]:
-        posts = self._stage.patchwork.counters.check_posts
+        posts = self._site.counters.check_posts
         return [f"patch {p}: {c} {s} was posted {n} times" for (p, c, s), n in posts.items() if n > 1]
 
 
-def table(stage: Stage) -> str:
+def table(world: World, patchwork: Served) -> str:
     """Series, verdicts and posted checks, for the end."""
-    judge = Judge(stage)
+    judge = Judge(world, patchwork)
     rows: list[tuple[str, ...]] = [("series", "role", "tree_selection", "apply", "contest", "text")]
-    for series in stage.world.series:
+    for series in world.series:
         states = [_one(judge.state(series, c)) for c in ("tree_selection", "apply", "contest")]
         rows.append(
             (f"{series.title[:38]} v{series.version}", series.role, *states, judge.text(series, "contest")[:70])
@@ -122,7 +123,7 @@ def table(stage: Stage) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    posts = stage.patchwork.counters.check_posts
+    posts = patchwork.counters.check_posts
     lines.append(f"\n{sum(posts.values())} checks posted, {len(posts)} different (patch, context, state)")
     return "\n".join(lines)
 

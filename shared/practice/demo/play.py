@@ -16,6 +16,9 @@ from shared.race import race
 PATIENCE = 120.0
 """Seconds that any one step of the play may take; on an idle machine it takes a few."""
 
+AFTERWARDS = 2.0
+"""Seconds in which a check posted twice, or too late, would still come."""
+
 
 async def demo(*, seed: int, once: bool, listen: str, keep: bool) -> int:
     """Play it. With `once` the exit code says whether every verdict was right."""
@@ -53,10 +56,12 @@ async def _on_stage(seed: int, once: bool, listen: str, keep: bool) -> int:
 
 def _show(stage: Stage, faults: list[str]) -> None:
     print()
-    print(table(stage))
+    print(table(stage.world, stage.patchwork))
     print()
     for fault in faults:
         print(f"WRONG: {fault}")
+    if faults:
+        print(f"\nnetci's log ends:\n{stage.log_tail()}\n")
     print("every verdict is as it should be" if not faults else f"{len(faults)} verdicts are wrong")
 
 
@@ -80,7 +85,7 @@ async def _alive(stage: Stage) -> Never:
 
 
 async def _play(stage: Stage, narrator: Narrator) -> list[str]:
-    judge = Judge(stage)
+    judge = Judge(stage.world, stage.patchwork)
     for series in stage.world.series:
         if series.role is Role.NEW:
             await _until(judge.old_settled, "v1 is applied and its checks are posted")
@@ -91,20 +96,29 @@ async def _play(stage: Stage, narrator: Narrator) -> list[str]:
         await asyncio.sleep(0.3)
     await _until(judge.all_settled_on_trees, "every series is applied and its tree_selection and apply are posted")
     await stage.command("cut", "net-next", "--why", "the demo's first branch")
-    await _until(judge.first_cut_reported, "the first branch is tested and reported")
-    faults = judge.after_first_cut()
+    await _come_true(judge.first_cut_reported)
+    if faults := judge.after_first_cut():
+        return faults
     breaking = stage.world.by_role(Role.BREAKING)
     narrator.say(f"holding    {breaking.title!r}: it broke {', '.join(breaking.breaks)}")
     await stage.command("series", "hold", breaking.message_ids[0], "--why", f"breaks {', '.join(breaking.breaks)}")
     await stage.command("cut", "net-next", "--why", "once more, without what broke it")
-    await _until(judge.second_cut_reported, "the second branch is tested and reported")
-    return faults + judge.after_second_cut()
+    await _come_true(judge.second_cut_reported)
+    await asyncio.sleep(AFTERWARDS)
+    return judge.after_second_cut()
 
 
 async def _until(done: Callable[[], bool], what: str) -> None:
+    if not await _come_true(done):
+        raise InfraError(f"after {PATIENCE:.0f} s it is still not so that {what}")
+
+
+async def _come_true(done: Callable[[], bool]) -> bool:
+    """Wait for it, but not for ever; whether it came."""
     try:
         async with asyncio.timeout(PATIENCE):
             while not done():  # noqa: ASYNC110  it looks at a server that knows nothing of us
                 await asyncio.sleep(0.2)
     except TimeoutError:
-        raise InfraError(f"after {PATIENCE:.0f} s it is still not so that {what}") from None
+        return False
+    return True

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,17 +100,37 @@ def _root() -> Path:
     return Path(__file__).resolve().parents[3]
 
 
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _nothing_more(world: World) -> None:
+    """The world as the seed made it."""
+
+
 @asynccontextmanager
-async def staged(seed: int, listen: str, keep: bool) -> AsyncIterator[Stage]:
-    """Set the stage and clear it away; with `keep` the folder stays."""
+async def staged(
+    seed: int,
+    listen: str,
+    keep: bool = False,
+    *,
+    adapt: Callable[[str], str] = _as_it_is,
+    prepare: Callable[[World], None] = _nothing_more,
+) -> AsyncIterator[Stage]:
+    """Set the stage and clear it away; with `keep` the folder stays.
+
+    `adapt` is given the text of the configuration and gives the one that is used; `prepare` may do something to the
+    tree before netci first sees it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="netci-demo-", dir="/var/tmp"))
     folder.chmod(0o711)
     try:
         async with AsyncExitStack() as stack:
             world = await asyncio.to_thread(write, folder / "world", seed)
+            prepare(world)
             patchwork = await stack.enter_async_context(served())
             fleet = await stack.enter_async_context(served_hosts(2, folder / "hosts"))
-            _write_config(folder, world, patchwork, fleet, listen)
+            _write_config(folder, world, patchwork, fleet, listen, adapt)
             netci = await stack.enter_async_context(_program(folder, patchwork))
             http = await stack.enter_async_context(client("demo", f"http://{listen}", timeout=20))
             stage = Stage(folder, world, patchwork, fleet, http, netci)
@@ -121,14 +141,16 @@ async def staged(seed: int, listen: str, keep: bool) -> AsyncIterator[Stage]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_config(folder: Path, world: World, patchwork: Served, fleet: Fleet, listen: str) -> None:
+def _write_config(
+    folder: Path, world: World, patchwork: Served, fleet: Fleet, listen: str, adapt: Callable[[str], str]
+) -> None:
     testing = folder / "testing.git"
     subprocess.run(["git", "init", "-q", "--bare", str(testing)], check=True, timeout=30)
     text = CONFIG.format(
         data=folder / "data", listen=listen, patchwork=patchwork.url, tree=world.tree.url, testing=f"file://{testing}",
         hosts=_toml_list(fleet.addresses), key=fleet.key_file, known_hosts=fleet.known_hosts,
     )  # fmt: skip
-    (folder / "netci.toml").write_text(text)
+    (folder / "netci.toml").write_text(adapt(text))
 
 
 def _toml_list(words: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import structlog
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from shared.errors import Transient
 from shared.formats.clean import cut, plain
@@ -27,6 +27,13 @@ def _text(value: object) -> object:
 def _message_id(value: object) -> object:
     text = _text(value)
     return text.strip().removeprefix("<").removesuffix(">") if isinstance(text, str) else text
+
+
+def _date(text: str) -> str:
+    """A date that cursors can be computed of: a month 13 would break every later poll."""
+    if not 1970 <= datetime.fromisoformat(text).year < 9999:
+        raise ValueError("not of our time")
+    return text
 
 
 Text = Annotated[str, BeforeValidator(_text)]
@@ -98,7 +105,10 @@ class EventRow(Row):
 
     id: Id
     category: Text = ""
-    date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?$")]
+    date: Annotated[
+        str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?$"),
+        AfterValidator(_date),
+    ]  # fmt: skip
     payload: Payload = Payload()
 
 
