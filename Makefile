@@ -16,6 +16,7 @@ $(VENV)/run.stamp: requirements.txt
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || tools/packages python3-venv
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@printf '#!/bin/sh\nPYTHONPATH="$(CURDIR)" exec "$(CURDIR)/$(BIN)/python" -m services "$$@"\n' >$(BIN)/netci && chmod +x $(BIN)/netci
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
@@ -57,5 +58,5 @@ chaos: setup-dev packages ## ROUNDS=n SEED=n: kill everything at random; the out
 	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED)
 
 acceptance: setup-dev ## the main job on the kernel source, rooms apart, as compose.yaml says
-	@tools/packages git postgresql rabbitmq-server openssh-server openssh-client chromium nginx-light gcc make libc6-dev libcap-dev linux-source-6.1 xz-utils
+	@tools/packages git postgresql rabbitmq-server openssh-server openssh-client chromium nginx-light gcc make libc6-dev libcap-dev rsync iproute2 linux-source-6.1 xz-utils
 	@$(BIN)/python -m tests.acceptance

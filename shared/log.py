@@ -3,7 +3,8 @@
 import logging
 import re
 import sys
-from typing import Any
+import traceback
+from typing import Any, TextIO
 
 import structlog
 
@@ -22,6 +23,11 @@ def _hide_secrets(logger: Any, method: str, event: Any) -> Any:
     return event
 
 
+def _plain_traceback(out: TextIO, exc_info: Any) -> None:
+    text = "".join(traceback.format_exception(*exc_info))
+    out.write("\n" + _LOGIN.sub("***", text))
+
+
 def configure(*, json: bool | None = None, level: str = "info") -> None:
     """Set up structlog over stdlib, so that libraries' lines join ours. `json` defaults to: not a terminal."""
     as_json = not sys.stderr.isatty() if json is None else json
@@ -37,7 +43,7 @@ def configure(*, json: bool | None = None, level: str = "info") -> None:
         if as_json
         else structlog.dev.ConsoleRenderer(
             # Not the default: that one prints local variables, and secrets are local variables somewhere.
-            exception_formatter=structlog.dev.plain_traceback
+            exception_formatter=_plain_traceback
         )
     )
     structlog.configure(

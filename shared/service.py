@@ -59,7 +59,9 @@ class Readiness:
 
 
 async def run_rooms(settings: Settings, makers: dict[str, MakeRoom], readiness: Readiness, stop: asyncio.Event) -> None:
-    """Run rooms until `stop` is set. Faults of the configuration (Refused) end the process; others restart."""
+    """Run rooms until `stop` is set. A room that is Refused before it takes part (a fault of the configuration) ends
+    the process; whatever else breaks a room, it is started again.
+    """
     name, bells = holder(), Bells()
     dsn = dsn_of(settings)
     first = next(iter(makers))
@@ -106,11 +108,11 @@ async def _keep_running(
         try:
             async with laid(settings, room, bells, name, unready=lambda: readiness.missing) as floor:
                 await make(floor).run(lambda: readiness.set(room, True))
-        except Refused:
-            raise
         except AWAY as exc:
             log.warning("room: the database is away", room=room, error=str(exc))
-        except Exception:
+        except Exception as exc:
+            if isinstance(exc, Refused) and room in readiness.missing:
+                raise
             log.exception("room: broke", room=room, wait=wait)
         finally:
             readiness.set(room, False)

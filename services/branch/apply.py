@@ -9,6 +9,7 @@ withdrawn meanwhile leaves no trace.
 It refuses to know who asks, what is tested, and what a branch is.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -76,6 +77,7 @@ class Applying:
         self._repos = repos
         self._trees = trees
         self._pulls = pulls
+        self._pulling = asyncio.Lock()
 
     async def __call__(self, work: Work) -> None:
         pool = self._floor.pool
@@ -86,7 +88,7 @@ class Applying:
         try:
             how, said = await self._settle(one)
         except (Transient, OSError) as exc:
-            raise Postpone(15, str(exc)) from exc
+            raise Postpone(_wait(one, self._floor.clock()), str(exc)) from exc
         how = replace(how, log=await keep(self._floor, said[-_LOG_LIMIT:].encode("utf-8", "replace")) if said else "")
         async with settle(pool, work) as conn:
             if await table.still_wanted(conn, one):
@@ -113,7 +115,7 @@ class Applying:
 
     async def _settle(self, one: Series) -> tuple[Settled, str]:
         project = self._floor.settings.projects[one.project]
-        heads = await self._trees.heads(one.project)
+        heads = await self._trees.heads(one.project, one.trees)
         if missing := [tree for tree in one.trees if tree in project.trees and tree not in heads]:
             raise Postpone(1, f"waiting for the first fetch of {', '.join(missing)}")
         bench = _Bench(await self._repos.store(one.project), project, heads, self._floor.clock())
@@ -156,20 +158,29 @@ class Applying:
         """The pull request's head, under all the limits for what strangers ask us to fetch."""
         allowed = bench.project.patchwork.pull_from if bench.project.patchwork else ()
         url, ref = pull_address(one.pull_url)
+        if self._pulling.locked():
+            # Remotes that hang would otherwise take every hand, and no other series were applied meanwhile.
+            raise Postpone(2, "another pull request is being fetched")
         try:
-            return await self._pulls(
-                bench.store,
-                url,
-                ref,
-                allowed=allowed,
-                max_commits=_PULL_COMMITS,
-                max_bytes=_PULL_BYTES,
-                timeout=_PULL_SECONDS,
-            )
+            async with self._pulling:
+                return await self._pulls(
+                    bench.store,
+                    url,
+                    ref,
+                    allowed=allowed,
+                    max_commits=_PULL_COMMITS,
+                    max_bytes=_PULL_BYTES,
+                    timeout=_PULL_SECONDS,
+                )
         except Transient as exc:
             if bench.now - one.arrived > _PULL_PATIENCE:
                 raise Refused(f"the pull request could not be fetched for {_PULL_PATIENCE}: {exc}") from exc
             raise
+
+
+def _wait(one: Series, now: datetime) -> float:
+    """Seconds until a series is tried again that something was away for: the older it is, the longer."""
+    return min(300.0, max(15.0, (now - one.arrived).total_seconds() / 10))
 
 
 async def read_letters(floor: Floor, mbox: str, patch_ids: Sequence[str]) -> list[bytes]:

@@ -14,6 +14,7 @@ under another name: the push asks the remote what it has before it repeats itsel
 lease ``cutter:<stream>``; a transition names the step it leaves, so that of two only one can make it.
 """
 
+import asyncio
 import shutil
 from collections.abc import Callable
 from datetime import datetime
@@ -43,6 +44,7 @@ from shared.pauses import paused
 log = structlog.get_logger(__name__)
 
 _LONGEST_WAIT = 15.0
+_QUEUE_PATIENCE = 10.0
 
 
 class Cutter:
@@ -82,19 +84,22 @@ class Cutter:
         """Bring every open cut to its end, and cut what is due now."""
         while True:
             cut = await table.open_cut(self._floor.pool, self.project, self.stream) or await self._plan()
-            if cut is None:
+            if cut is None or not await self.go_on(cut):
                 return
-            await self.go_on(cut)
 
-    async def go_on(self, cut: Cut) -> None:
-        """From the recorded step to the end."""
+    async def go_on(self, cut: Cut) -> bool:
+        """From the recorded step to the end; False when a pause stopped it between two steps."""
         with structlog.contextvars.bound_contextvars(cut=cut.id, branch=cut.name):
             steps = {"planned": self._build, "built": self._push, "pushed": self._announce}
             while step := steps.get(cut.state):
+                if await self._paused():
+                    await self._waits(None, self._blocked)
+                    return False
                 await step(cut)
                 cut = await table.cut(self._floor.pool, cut.id)
             log.info("cut", stream=self.stream, state=cut.state, commit=cut.commit)
         await report_health(self._floor, f"stream {self.stream}", True, f"{cut.name} is out", self.project)
+        return True
 
     async def _until_next(self) -> float:
         """Seconds until the next slot; not long, as pauses and free space are looked at in between."""
@@ -132,8 +137,7 @@ class Cutter:
         """Plan the cut that is due or asked for; None when there is none, or something forbids it."""
         now = self._floor.clock()
         when = due(await self._wanted(now), self._stream.every, now)
-        self._blocked = await self._forbidden()
-        if self._blocked:
+        if await self._paused() or await self._short_of_disk():
             await self._waits(None, self._blocked)
             return None
         request = await table.oldest_request(self._floor.pool, self.project, self.stream)
@@ -141,19 +145,37 @@ class Cutter:
             await self._waits(when.next, "")
             return None
         heads = await self._fresh_heads()
+        if request and request.message_ids is None:
+            await self._queue_read(request)
         return await self._record_plan(request, when.slot, when.next, heads, now)
 
-    async def _forbidden(self) -> str:
-        """Why no new branch may be cut now; empty if it may."""
-        if (why := await paused(self._floor.pool, "stream", self.stream)) is not None:
-            return f"paused: {why}"
+    async def _paused(self) -> bool:
+        why = await paused(self._floor.pool, "stream", self.stream)
+        self._blocked = "" if why is None else f"paused: {why}"
+        return why is not None
+
+    async def _short_of_disk(self) -> bool:
         free, least = self._free_space(), self._floor.settings.disk.free
         enough = free >= least
         await report_health(self._floor, "disk", enough, f"{free >> 20} MiB free, {least >> 20} MiB wanted")
-        return "" if enough else f"only {free >> 20} MiB of disk are free"
+        self._blocked = "" if enough else f"only {free >> 20} MiB of disk are free"
+        return not enough
 
-    async def _waits(self, next_slot: datetime | None, why: str) -> None:
-        await self._floor.pool.execute(SQL["stream_waits"], self.project, self.stream, next_slot, why)
+    async def _queue_read(self, request: Request) -> None:
+        """Wait until ingest has read the queue since all that is pending was asked for, but not for long.
+
+        A source that is paused or away must not keep a person from their branch.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _QUEUE_PATIENCE
+        while await self._floor.pool.fetchval(SQL["queue_behind"], self.project, request.asked):
+            if loop.time() > until:
+                log.warning("cutter: the queue was not read in time", stream=self.stream)
+                return
+            await asyncio.sleep(0.1)
+
+    async def _waits(self, following: datetime | None, why: str) -> None:
+        await self._floor.pool.execute(SQL["stream_waits"], self.project, self.stream, following, why)
         await report_health(self._floor, f"stream {self.stream}", not why, why or "waits for its slot", self.project)
 
     async def _fresh_heads(self) -> dict[str, Sha]:
@@ -163,13 +185,13 @@ class Cutter:
         for name in names:
             # A slot does not wait long for a remote that hangs while there is a head to go on with.
             await self._trees.refresh(self.project, name, 60 if name in before else PATIENCE)
-        known = await self._trees.heads(self.project)
+        known = await self._trees.heads(self.project, names)
         if missing := [name for name in names if name not in known]:
             raise Transient(f"never fetched: {', '.join(missing)}")
         return {name: known[name] for name in names}
 
     async def _record_plan(
-        self, request: Request | None, slot: datetime | None, next_slot: datetime, heads: dict[str, Sha], now: datetime
+        self, request: Request | None, slot: datetime | None, following: datetime, heads: dict[str, Sha], now: datetime
     ) -> Cut | None:
         async with self._floor.pool.acquire() as conn, conn.transaction():
             named = await self._named(conn, request)
@@ -177,7 +199,7 @@ class Cutter:
             chosen = select(pending, self._rules(), named)
             cut_id = await self._insert(conn, request, slot, heads, now)
             if request is None:
-                await conn.execute(SQL["stream_waits"], self.project, self.stream, next_slot, "")
+                await conn.execute(SQL["stream_waits"], self.project, self.stream, following, "")
             elif cut_id and await conn.fetchval(SQL["answer_request"], request.id, cut_id) is None:
                 raise Superseded(f"request {request.id} is answered already")
             if cut_id is None:

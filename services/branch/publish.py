@@ -5,7 +5,7 @@ row of work a project keeps pushes of one remote in one hand at a time.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -17,7 +17,7 @@ from shared.db.work import Postpone, Work, enqueue, settle
 from shared.errors import NetciError, Transient
 from shared.events import SeriesApplied
 from shared.floor import Floor
-from shared.git.refs import push
+from shared.git.refs import ls_remote, push
 from shared.git.store import Store
 from shared.health import report_health
 from shared.model.ids import Sha
@@ -25,6 +25,7 @@ from shared.model.ids import Sha
 log = structlog.get_logger(__name__)
 
 BATCH = 200
+_HOPELESS = 5
 
 
 class Publishing:
@@ -43,13 +44,18 @@ class Publishing:
             if len(elsewhere) == len(rows):
                 # Applied by another process into its own store: that one is about to publish them.
                 raise Postpone(2, "the commits are not in this store")
-            await self._push(project, store, present)
+            stuck = await self._push(project, store, present)
+            waiting = [row for row in rows if row in elsewhere or row["ref"] in stuck]
             async with self._floor.pool.acquire() as conn, conn.transaction():
-                await self._settle(conn, project, [row for row in rows if row not in elsewhere], present)
+                await self._settle(conn, project, [row for row in rows if row not in waiting], present)
+            if stuck:
+                ref, why = next(iter(stuck.items()))
+                raise Postpone(15, f"{len(stuck)} refs are not taken, {ref}: {why}")
         async with settle(self._floor.pool, work):
             pass
 
-    async def _push(self, project: str, store: Store, rows: Sequence[Record]) -> None:
+    async def _push(self, project: str, store: Store, rows: Sequence[Record]) -> Mapping[str, str]:
+        """Push the refs of `rows`; those that their remotes did not take, and why."""
         for row in rows:
             await store.set_ref(row["ref"], Sha(row["head"]))
         config = self._floor.settings.projects[project]
@@ -57,18 +63,12 @@ class Publishing:
         for row in rows:
             if target := series_target(config, row["tree"]):
                 groups[target][row["ref"]] = Sha(row["head"])
+        stuck: dict[str, str] = {}
         for target, refs in groups.items():
-            await self._push_to(project, store, target, refs)
-
-    async def _push_to(self, project: str, store: Store, target: Target, refs: dict[str, Sha]) -> None:
-        title = f"push {project} series"
-        try:
-            await push(store, target.push, refs, absent=False, key=target.key)
-        except NetciError as exc:
-            await report_health(self._floor, title, False, str(exc), project)
-            wait = 15 if isinstance(exc, Transient) else 60
-            raise Postpone(wait, f"{target.push}: {exc}") from exc
-        await report_health(self._floor, title, True, f"{len(refs)} refs pushed", project)
+            stuck |= await _push_to(store, target, refs)
+        said = "; ".join(dict.fromkeys(stuck.values())) if stuck else f"{len(rows)} refs pushed"
+        await report_health(self._floor, f"push {project} series", not stuck, said, project)
+        return stuck
 
     async def _settle(self, conn: Connection, project: str, rows: Sequence[Record], pushed: Sequence[Record]) -> None:
         """Announce what is at the remote. What is not wanted any more, or lost with its store, starts anew."""
@@ -80,6 +80,38 @@ class Publishing:
                     await enqueue(conn, "branch", "apply", str(row["series_id"]))
             elif await conn.fetchval(SQL["published"], row["series_id"], row["revision"], row["head"]):
                 await stage(conn, "branch", _applied(project, row), now=self._floor.clock())
+
+
+async def _push_to(store: Store, target: Target, refs: Mapping[str, Sha]) -> dict[str, str]:
+    """Push together; if the remote takes only some, or none for the sake of one, the others go one by one."""
+    try:
+        await push(store, target.push, refs, absent=False, key=target.key)
+        return {}
+    except NetciError as exc:
+        why = str(exc)
+    try:
+        there = await ls_remote(store, target.push, *refs, key=target.key)
+    except Transient as exc:
+        return dict.fromkeys(refs, str(exc))
+    stuck = {ref: why for ref, head in refs.items() if there.get(ref) != head}
+    if len(refs) > 1:
+        await _one_by_one(store, target, refs, stuck)
+    return stuck
+
+
+async def _one_by_one(store: Store, target: Target, refs: Mapping[str, Sha], stuck: dict[str, str]) -> None:
+    """Push what is `stuck` each by itself, and take out what went; given up when nothing of the first few goes."""
+    refused = 0
+    for ref in list(stuck):
+        try:
+            await push(store, target.push, {ref: refs[ref]}, absent=False, key=target.key)
+            del stuck[ref]
+            refused = 0
+        except NetciError as exc:
+            stuck[ref] = str(exc)
+            refused += 1
+        if refused == _HOPELESS:
+            return
 
 
 def _applied(project: str, row: Record) -> SeriesApplied:

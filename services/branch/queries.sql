@@ -131,6 +131,15 @@ where project = $1 and name = $2 and (waiting <> $4 or next_slot is distinct fro
 select id, message_ids, by, why, asked from branch.requests
 where project = $1 and stream = $2 and cut_id is null order by id limit 1
 
+-- queue_behind --
+-- project text, since timestamptz
+-- Whether a source of the project that is not paused has not been asked for its queue since then. One that was never
+-- asked is no hindrance: its room has not been started.
+select exists (
+    select from ingest.sources_v s
+    where s.project = $1 and s.queue_synced < $2
+      and not exists (select from floor.pauses z where z.kind = 'source' and z.name = s.project || '/' || s.name))
+
 -- open_cut --
 -- project text, stream text
 select id, project, stream, slot, purpose, name, state, tree, base, commit, merges, heads, public_url, planned

@@ -1,17 +1,19 @@
 """What is old goes: branches and refs of series at our remotes; only those that we made and nobody moved since."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Never
 
 import structlog
 
-from services.branch.repos import Repos, Target, series_targets, stream_target
+from services.branch.repos import Repos, Target, series_target, stream_target
 from services.branch.store import SQL
 from shared.errors import NetciError
 from shared.floor import Floor
 from shared.git.refs import delete_remote, ls_remote
 from shared.health import report_health
+from shared.settings import Project
 
 log = structlog.get_logger(__name__)
 
@@ -39,18 +41,26 @@ class Retention:
 
     async def prune(self) -> None:
         """Delete what its time is over for. A remote that is away is asked again next time."""
-        now, keep = self._floor.clock(), self._floor.settings.keep
         for project, config in self._floor.settings.projects.items():
+            troubles = [text async for text in self._project(project, config)]
+            for text in troubles:
+                log.warning("retention: not done", project=project, error=text)
+            await report_health(self._floor, f"retention {project}", not troubles, "; ".join(troubles), project)
+
+    async def _project(self, project: str, config: Project) -> AsyncIterator[str]:
+        """Prune each remote of a project, whatever became of the others; says what went wrong."""
+        now, keep = self._floor.clock(), self._floor.settings.keep
+        for stream, table in config.streams.items():
             try:
-                for stream, table in config.streams.items():
-                    await self._branches(project, stream, stream_target(table), now - keep.branches)
-                for target in series_targets(config):
+                await self._branches(project, stream, stream_target(table), now - keep.branches)
+            except NetciError as exc:
+                yield str(exc)
+        for name in config.trees:
+            try:
+                if target := series_target(config, name):
                     await self._series(project, target, now - keep.series_refs)
             except NetciError as exc:
-                log.warning("retention: not done", project=project, error=str(exc))
-                await report_health(self._floor, f"retention {project}", False, str(exc), project)
-            else:
-                await report_health(self._floor, f"retention {project}", True, "", project)
+                yield str(exc)
 
     async def _branches(self, project: str, stream: str, target: Target, before: datetime) -> None:
         """Delete old branches. One that somebody moved is not ours any more and stays."""

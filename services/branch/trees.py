@@ -6,6 +6,8 @@ on the trees. Old objects stay: a series that was applied last week is still bas
 
 import asyncio
 from collections import defaultdict
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Never
 
 import structlog
@@ -67,7 +69,7 @@ class Trees:
         tree = self._floor.settings.projects[project].trees[name]
         title = f"tree {project}/{name}"
         try:
-            async with self._locks[project, name]:
+            async with self._turn(project, name, patience):
                 head = await self._fetch(project, name, tree, patience)
                 await self._record(project, name, head)
         except NetciError as exc:
@@ -76,6 +78,20 @@ class Trees:
             return False
         await report_health(self._floor, title, True, f"at {head[:12]}", project)
         return True
+
+    @asynccontextmanager
+    async def _turn(self, project: str, name: str, patience: float) -> AsyncIterator[None]:
+        """One fetch of a tree at a time. Transient where another's, of a remote that hangs, outlasts our patience."""
+        lock = self._locks[project, name]
+        try:
+            async with asyncio.timeout(patience):
+                await lock.acquire()
+        except TimeoutError:
+            raise Transient(f"another fetch of {name} has not ended for {patience:g} s") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     async def _fetch(self, project: str, name: str, tree: Tree, patience: float) -> Sha:
         store = await self._repos.store(project)
@@ -89,14 +105,15 @@ class Trees:
                 moved = TreeMoved(project=project, tree=name, head=head, before=before)
                 await stage(conn, "branch", moved, now=self._floor.clock())
 
-    async def heads(self, project: str) -> dict[str, Sha]:
-        """The recorded heads of a project's trees, each of them present in our store; trees never fetched lack.
+    async def heads(self, project: str, names: Collection[str]) -> dict[str, Sha]:
+        """The recorded heads of these of a project's trees, each present in our store; trees never fetched lack.
 
         Another process may have recorded a head that this one's store does not have yet, and a store may have
         been deleted: then it is fetched by its id. Raises Transient when that does not work now.
         """
         known = self._floor.settings.projects[project].trees
-        heads = {name: head for name, head in (await table.heads(self._floor.pool, project)).items() if name in known}
+        recorded = await table.heads(self._floor.pool, project)
+        heads = {name: head for name, head in recorded.items() if name in known and name in names}
         store = await self._repos.store(project)
         for name, head in heads.items():
             await self._have(store, known[name], name, head)

@@ -1,8 +1,9 @@
 """The three polls of one source, done by one process of the installation.
 
 News brings completed series within seconds; reconciling by number heals what news missed and watches incomplete
-series; the queue says what became of the series that we have, and is also read shortly before each branch is cut. Each commits where it stands together with the work
-it asks for, so a stop at any moment loses nothing and a repetition is free.
+series; the queue says what became of the series that we have, and is also read shortly before a branch is cut. Each
+commits where it stands together with the work it asks for, so a stop at any moment loses nothing and a repetition is
+free.
 """
 
 import time

@@ -30,4 +30,6 @@ def before_slot(now: datetime, cadences: Iterable[timedelta]) -> float:
     A stream that is cut every few minutes is not asked for half of its life.
     """
     leads = ((every, min(LEAD, every / 4)) for every in cadences)
-    return min(((next_slot(now + lead, every) - lead - now).total_seconds() for every, lead in leads), default=_NO_STREAM)
+    return min(
+        ((next_slot(now + lead, every) - lead - now).total_seconds() for every, lead in leads), default=_NO_STREAM
+    )

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from shared.errors import Refused, Transient
 from shared.git.names import check_ref, check_sha
-from shared.git.process import TRUSTED, GitError, GitTimeout, SshKey, run
+from shared.git.process import TRUSTED, GitError, GitTimeout, Ran, SshKey, run
 from shared.git.store import Store
 from shared.model.ids import Sha
 
@@ -131,12 +131,19 @@ async def _push(store: Store, url: str, words: Sequence[str], key: SshKey | None
     args = [url if word == "" else word for word in words]
     command = ("push", "--quiet", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no")
     try:
-        await run(store.path, *command, *args, env=env, protocols=TRUSTED, timeout=timeout, leash=True)
+        ran = await run(store.path, *command, *args, env=env, protocols=TRUSTED, timeout=timeout, leash=True, ok=(0, 1))
     except GitTimeout as error:
         return str(error)
     except GitError as error:
         return error.stderr.strip()[-1000:] or str(error)
-    return None
+    return None if ran.rc == 0 else _why_not(ran)
+
+
+def _why_not(ran: Ran) -> str:
+    """What the remote said of the refs that it refused stands on lines of their own, everything else on stderr."""
+    refused = [line.rpartition("\t")[2] for line in ran.text.split("\n") if line.startswith("!")]
+    said = [*dict.fromkeys(refused), ran.err.strip()]
+    return "; ".join(text for text in said if text)[:1000] or "git push ended with 1"
 
 
 async def _missing(

@@ -24,7 +24,9 @@ async def load(store: Objects, base: Sha, known: frozenset[bytes]) -> dict[bytes
     # A folder that is not there may be there as a file or a link, in the patch's way.
     parents = {path[:i] for path in known - found.keys() for i in range(len(path)) if path[i] == 0x2F}
     for names, flag in ((parents - trees, "-t"), (known & trees, "-r")):
-        found |= {path: (mode, sha) for path, mode, sha in await _look_up(store, base, sorted(names), flag)}
+        rows = await _look_up(store, base, sorted(names), flag)
+        # With -t every folder on the way is told too; in an index, such an entry would stand for all that is in it.
+        found |= {path: (mode, sha) for path, mode, sha in rows if mode != _TREE}
     return found
 
 

@@ -123,9 +123,8 @@ def script(plan: Plan, root: Path) -> str:
 def _system() -> list[str]:
     lines = ["mkdir usr", "mount --rbind /usr usr", "mount -o remount,bind,ro usr"]
     for name in _LINKED:
-        lines.append(
-            f"if [ -L /{name} ]; then cp -P /{name} .; elif [ -d /{name} ]; then mkdir {name}; mount --rbind /{name} {name}; fi"
-        )
+        real = f"mkdir {name}; mount --rbind /{name} {name}"
+        lines.append(f"if [ -L /{name} ]; then cp -P /{name} .; elif [ -d /{name} ]; then {real}; fi")
     lines += [f"if [ -e /etc/{name} ]; then cp -a /etc/{name} etc/; fi" for name in _ETC]
     return [*lines, *(f"mount --rbind /{name} {name}" for name in ("proc", "dev", "sys"))]
 

@@ -17,11 +17,12 @@ from tests.house.files import ROOT, compose, service
 
 NAMES = {
     "database": "127.0.0.1", "broker": "127.0.0.1", "ingest": "172.30.77.4", "report": "172.30.77.5",
-    "proxy": "172.30.77.6", "forge": "172.30.77.21", "patchwork": "172.30.77.22", "alpha": "10.77.1.2", "beta": "10.77.2.2",
+    "proxy": "172.30.77.6", "forge": "172.30.77.21", "patchwork": "172.30.77.22",
+    "alpha": "10.77.1.2", "beta": "10.77.2.2",
 }  # fmt: skip
 HOSTS = "127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for name, address in NAMES.items())
-_USERS = {0: "root", 101: "nginx", 10000: "netci", 10001: "netci-ingest", 10002: "netci-branch", 10003: "netci-executor",
-          10004: "netci-report", 10020: "git"}  # fmt: skip
+_USERS = {0: "root", 101: "nginx", 10000: "netci", 10001: "netci-ingest", 10002: "netci-branch",
+          10003: "netci-executor", 10004: "netci-report", 10020: "git"}  # fmt: skip
 PASSWD = "".join(
     f"{name}:x:{uid}:{10000 if 10000 <= uid < 10010 else uid}::{'/root' if not uid else '/nonexistent'}:/bin/sh\n"
     for uid, name in _USERS.items()

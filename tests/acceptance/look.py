@@ -8,15 +8,17 @@ import urllib.request
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from tests.acceptance.composed import NAMES
 from tests.acceptance.series import Made, Wanted
 from tests.support.programs import program
 
 FRONT = f"http://{NAMES['proxy']}:8000"
-CONTEXTS = ("tree_selection", "apply", "contest")
+# Root has no sandbox; and an address without TLS that is not localhost is told off in the console.
+_CHROMIUM = ["--no-sandbox", "--disable-gpu", f"--unsafely-treat-insecure-origin-as-secure={FRONT}"]
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,11 @@ def read_checks() -> Checks:
     """As anybody can: the list of patches, then each one's checks."""
     base = f"http://{NAMES['patchwork']}/api/1.3"
     patches = _json(f"{base}/patches/?project=netdevbpf&per_page=100&order=id")
-    return Checks({
-        patch["msgid"].strip("<>"): sorted(_json(f"{base}/patches/{patch['id']}/checks/?per_page=100"), key=lambda c: c["id"])
-        for patch in patches
-    })  # fmt: skip
+    return Checks({patch["msgid"].strip("<>"): _checks(f"{base}/patches/{patch['id']}") for patch in patches})
+
+
+def _checks(patch: str) -> list[dict[str, str]]:
+    return sorted(_json(f"{patch}/checks/?per_page=100"), key=lambda check: check["id"])
 
 
 def _json(url: str) -> list[dict[str, str]]:
@@ -114,8 +117,6 @@ class Heard:
 
 
 def _seconds(text: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
@@ -125,14 +126,14 @@ def pages(series: Sequence[Made], branches: Sequence[str], folder: str) -> list[
     rival = next(made for made in series if made.role.name == "rival")
     visits = [
         ("status", "/", [branches[-1], "selftests"]),
-        ("contest", "/contest", ["reuseaddr-conflict", "reuseport-bpf"]),
+        ("contest", "/contest", ["reuseaddr-conflict", "reuseport-bpf", "udpgso-sh", "fail"]),
         ("branch", f"/branch/{branches[0]}", [good.title, rival.title]),
         ("series", f"/series/{good.ids[0]}", [good.title, "contest"]),
         ("events", "/events", ["branch.cut"]),
     ]
     faults: list[str] = []
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        browser = play.chromium.launch(executable_path=program("chromium"), args=_CHROMIUM)
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
         page.on("console", lambda said: faults.append(f"{page.url}: {said.text}") if said.type == "error" else None)
@@ -148,15 +149,18 @@ def pages(series: Sequence[Made], branches: Sequence[str], folder: str) -> list[
     return faults
 
 
-def _run_page(page: object, folder: str) -> list[str]:
+def _run_page(page: Page, folder: str) -> list[str]:
     """From the contest table by its links to a run, and from there to a log."""
-    from playwright.sync_api import Page
-
-    assert isinstance(page, Page)
     page.goto(FRONT + "/contest", wait_until="domcontentloaded")
     runs = [str(link.get_attribute("href")) for link in page.locator("a[href*='/run/']").all()]
     if not runs:
         return ["/contest links to no run"]
     page.goto(FRONT + runs[0], wait_until="domcontentloaded")
     page.screenshot(path=f"{folder}/run.png", full_page=True)
-    return [] if "reuse" in page.inner_text("body") else [f"{runs[0]} shows no test"]
+    if "reuse" not in page.inner_text("body"):
+        return [f"{runs[0]} shows no test"]
+    logs = [str(link.get_attribute("href")) for link in page.locator("a[href*='/log/']").all()]
+    if not logs:
+        return [f"{runs[0]} links to no log"]
+    answer = page.request.get(FRONT + logs[0])
+    return [] if answer.status == 200 and answer.text().strip() else [f"{logs[0]}: status {answer.status}, or empty"]

@@ -69,48 +69,46 @@ class Made:
     head: str
 
 
-_UDP, _DUMMY, _LOOP = "net/ipv4/udp.c", "drivers/net/dummy.c", "drivers/net/loopback.c"
-_TEST = "tools/testing/selftests/net/reuseaddr_conflict.c"
-_BOUND = '	fprintf(stderr, "Success\\n");\n	return 0;\n'
+_UDP, _DUMMY = "net/ipv4/udp.c", "drivers/net/dummy.c"
+_SELFTESTS = "tools/testing/selftests/net"
+_PREFIX = '#define pr_fmt(fmt) "UDP: " fmt\n'
+_IGMP, _DEVICE = "#include <linux/igmp.h>\n", "#include <linux/inetdevice.h>\n"
+_COUNT, _NAME = "static int numdummies = 1;\n", '#define DRV_NAME\t"dummy"\n'
+_LOOPBACK = "Pseudo-driver for the loopback interface."
+_WORKED = 'fprintf(stderr, "SUCCESS\\n");'
+_BOUND = '\tfprintf(stderr, "Success\\n");\n\treturn 0;\n'
+
+RED, MENDED = FINE | {"contest": "pending"}, FINE | {"contest": "success"}
+CONFLICT = FINE | {"contest": "fail"}
 
 ROLES: tuple[Role, ...] = (
-    Role(
-        "good", "net-next",
-        [
-            ("udp: say which file it is", [Edit(_UDP, '#define pr_fmt(fmt) "UDP: " fmt\n', '#define pr_fmt(fmt) "UDP4: " fmt\n')]),
-            ("udp: sort two includes", [Edit(_UDP, "#include <linux/igmp.h>\n#include <linux/inetdevice.h>\n", "#include <linux/inetdevice.h>\n#include <linux/igmp.h>\n")]),
-        ],
-        FINE | {"contest": "pending"}, FINE | {"contest": "success"},
-    ),
-    Role(
-        "driver", "net-next",
-        [
-            ("net: dummy: note the number of devices", [Edit(_DUMMY, "static int numdummies = 1;\n", "/* How many at load. */\nstatic int numdummies = 1;\n")]),
-            ("net: dummy: name the module", [Edit(_DUMMY, "#define DRV_NAME	\"dummy\"\n", "/* Also the kind of its links. */\n#define DRV_NAME	\"dummy\"\n")]),
-            ("selftests: net: say that it worked", [Edit("tools/testing/selftests/net/reuseport_dualstack.c", 'fprintf(stderr, "SUCCESS\\n");', 'fprintf(stderr, "SUCCESS, dual\\n");')]),
-        ],
-        FINE | {"contest": "pending"}, FINE | {"contest": "success"},
-    ),
-    Role(
-        "fix", "net",
-        [("net: loopback: correct a comment", [Edit(_LOOP, "Pseudo-driver for the loopback interface.", "Pseudo-driver for the loopback device.")])],
-        FINE | {"contest": "pending"}, FINE | {"contest": "success"},
-    ),
-    Role(
-        "breaking", "net-next",
-        [("selftests: net: reuseaddr_conflict: end with a code", [Edit(_TEST, _BOUND, _BOUND.replace("return 0", "return 1"))])],
-        FINE | {"contest": "pending"}, FINE | {"contest": "pending"},
-    ),
-    Role(
-        "rival", "net-next",
-        [("udp: use the protocol's own name", [Edit(_UDP, '#define pr_fmt(fmt) "UDP: " fmt\n', '#define pr_fmt(fmt) "UDP/IP: " fmt\n')])],
-        FINE | {"contest": "fail"}, FINE | {"contest": "fail"}, names="good",
-    ),
-    Role(
-        "wild", "net-next",
-        [("tcp: tidy what is not there", [Edit("net/ipv4/tcp.c", "", "int nobody(void)\n{\n	return 2;\n}\n")])],
-        {"apply": "fail"}, {"apply": "fail"}, wild=True,
-    ),
+    Role("good", "net-next", [
+        ("udp: say which file it is", [Edit(_UDP, _PREFIX, _PREFIX.replace("UDP", "UDP4"))]),
+        ("udp: sort two includes", [Edit(_UDP, _IGMP + _DEVICE, _DEVICE + _IGMP)]),
+    ], RED, MENDED),
+    Role("driver", "net-next", [
+        ("net: dummy: note the number of devices", [Edit(_DUMMY, _COUNT, f"/* How many at load. */\n{_COUNT}")]),
+        ("net: dummy: name the module", [Edit(_DUMMY, _NAME, f"/* Also the kind of its links. */\n{_NAME}")]),
+        ("selftests: net: say that it worked", [
+            Edit(f"{_SELFTESTS}/reuseport_dualstack.c", _WORKED, _WORKED.replace("SUCCESS", "SUCCESS, dual")),
+        ]),
+    ], RED, MENDED),
+    Role("fix", "net", [
+        ("net: loopback: correct a comment", [
+            Edit("drivers/net/loopback.c", _LOOPBACK, _LOOPBACK.replace("interface", "device")),
+        ]),
+    ], RED, MENDED),
+    Role("breaking", "net-next", [
+        ("selftests: net: reuseaddr_conflict: end with a code", [
+            Edit(f"{_SELFTESTS}/reuseaddr_conflict.c", _BOUND, _BOUND.replace("return 0", "return 1")),
+        ]),
+    ], RED, RED),
+    Role("rival", "net-next", [
+        ("udp: use the protocol's own name", [Edit(_UDP, _PREFIX, _PREFIX.replace("UDP", "UDP/IP"))]),
+    ], CONFLICT, CONFLICT, names="good"),
+    Role("wild", "net-next", [
+        ("tcp: tidy what is not there", [Edit("net/ipv4/tcp.c", "", "int nobody(void)\n{\n\treturn 2;\n}\n")]),
+    ], {"apply": "fail"}, {"apply": "fail"}, wild=True),
 )  # fmt: skip
 
 

@@ -132,16 +132,24 @@ class Outside:
         subprocess.run(["chown", "-R", f"{GIT}:{GIT}", str(git)], check=True)
         mounts = [Mount(git, "/srv/git", writable=True), Mount(self.kernel, str(self.kernel))]
         self._sshd("forge", push_key, mounts, own_network=False, listen=NAMES["forge"])
+        self._daemon(git, mounts[1])
+
+    def _daemon(self, git: Path, kernel: Mount) -> None:
         daemon = Plan(
-            "forge-git", [program("git"), "daemon", "--reuseaddr", "--export-all", "--base-path=/srv/git",
-                          f"--listen={NAMES['forge']}", "/srv/git"],
-            uid=GIT, gid=GIT, mounts=[Mount(git, "/srv/git"), mounts[1]], files={"/etc/passwd": _PASSWD, "/etc/group": GROUP},
-            env={"HOME": "/srv/git"}, tmpfs=["/tmp:mode=1777"],
+            "forge-git",
+            [program("git"), "daemon", "--reuseaddr", "--export-all", "--base-path=/srv/git",
+             f"--listen={NAMES['forge']}", "/srv/git"],
+            uid=GIT, gid=GIT, mounts=[Mount(git, "/srv/git"), kernel],
+            files={"/etc/passwd": _PASSWD, "/etc/group": GROUP}, env={"HOME": "/srv/git"}, tmpfs=["/tmp:mode=1777"],
         )  # fmt: skip
         self.boxes.append(start(daemon, self.folder))
         wait("git daemon", lambda: listens(NAMES["forge"], 9418), 20)
 
     # Hosts
+
+    def used(self, name: str) -> bool:
+        """Whether the executor came in."""
+        return "Accepted publickey for root" in next(one for one in self.boxes if one.plan.name == name).said(10_000)
 
     def _host(self, name: str, number: int, host_key: str) -> None:
         home = self.folder / "hosts" / name
@@ -157,8 +165,10 @@ class Outside:
         self.known_hosts.append(f"{name} {key_pair(host_key)}")
         config = _SSHD.replace("0.0.0.0", listen)
         files = {
-            "/etc/ssh/sshd_config": config, "/etc/ssh/authorized_keys": f"{key}\n", "/etc/passwd": _PASSWD,
-            "/etc/group": GROUP + "nogroup:x:65534:\n", "/etc/shadow": "root:*:20000::::::\ngit:*:20000::::::\n", "/etc/hosts": HOSTS, "/etc/shells": "/bin/sh\n",
+            "/etc/ssh/sshd_config": config, "/etc/ssh/authorized_keys": f"{key}\n", "/etc/hosts": HOSTS,
+            "/etc/passwd": _PASSWD, "/etc/group": GROUP + "nogroup:x:65534:\n", "/etc/shells": "/bin/sh\n",
+            # Without it a name service may say that the account of root is locked.
+            "/etc/shadow": "root:*:20000::::::\ngit:*:20000::::::\n",
         }  # fmt: skip
         plan = Plan(
             name, [program("sshd"), "-D", "-e", "-f", "/etc/ssh/sshd_config"], uid=0, gid=0,

@@ -1,4 +1,4 @@
-"""The docs name what exists: links lead somewhere, generated pages are fresh, racks have a how-to, ADRs their three parts."""
+"""The docs name what exists: links lead somewhere, pages are fresh, racks have a how-to, ADRs their three parts."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A RabbitMQ of our own: own node name, own ports, own folder, any user. epmd outlives the server, so it is ours too."""
+"""A RabbitMQ of our own: own node name, ports and folder, any user. epmd outlives the server, so it is ours too."""
 
 import asyncio
 import os
@@ -39,9 +39,11 @@ class RabbitMQ:
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": at, "LANG": "C.UTF-8",
             "RABBITMQ_NODENAME": f"netci{self.port}@localhost", "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port), "RABBITMQ_DIST_PORT": str(self.dist),
-            "RABBITMQ_MNESIA_BASE": f"{at}/mnesia", "RABBITMQ_LOG_BASE": f"{at}/log", "RABBITMQ_LOGS": f"{at}/log/rabbit.log",
+            "RABBITMQ_MNESIA_BASE": f"{at}/mnesia", "RABBITMQ_LOG_BASE": f"{at}/log",
+            "RABBITMQ_LOGS": f"{at}/log/rabbit.log",
             "RABBITMQ_CONFIG_FILE": f"{at}/rabbitmq", "RABBITMQ_ENABLED_PLUGINS_FILE": f"{at}/plugins",
-            "RABBITMQ_PID_FILE": f"{at}/pid", "RABBITMQ_SERVER_START_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_PID_FILE": f"{at}/pid",
+            "RABBITMQ_SERVER_START_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none",
             "ERL_EPMD_PORT": str(self.epmd), "ERL_EPMD_ADDRESS": "127.0.0.1",
         }  # fmt: skip

@@ -81,7 +81,7 @@ def build(floor: Floor, hub: Hub, ready: Ready | None = None) -> web.Application
     pages = make_pages(assets)
     app = make_app(ready=ready, trusted=floor.settings.web.trusted_proxies, rates=Rates())
     if ready is None:
-        app[READY] = lambda: [] if hub.well else ["database"]
+        app[READY] = lambda: floor.unready() + ([] if hub.well else ["database"])
     app[FRONT] = Front(floor, Reading(floor.pool), pages, Fresh(floor.bells))
     app[ERROR_PAGE] = lambda code, title, detail: pages.render(
         "error.html", code=code, title=title, detail=detail, path=""

@@ -228,3 +228,27 @@ async def test_a_series_withdrawn_between_applying_and_publishing_is_not_publish
     await settle_all(world)
     assert world.tags() == {}
     assert await events(world) == []
+
+
+async def test_a_ref_that_the_remote_refuses_holds_up_no_other(world: World) -> None:
+    hook = world.remote / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n! grep -q refused-\n")
+    hook.chmod(0o755)
+    good = await world.series(world.change("README", 2, "good"), name="good")
+    bad = await world.series(world.change("README", 4, "bad"), name="refused-by-a-rule")
+    for series in (bad, good):
+        await ask(world, series)
+    applying = Applying(world.floor, world.repos, world.trees)
+    while work := await claim(world.floor.pool, "branch", ["apply"], "test"):
+        await applying(work)
+    await settle_all(world)
+    assert [name for name in world.tags() if "good" in name]
+    assert (await row(world, good))["published"] is not None
+    assert (await row(world, bad))["published"] is None
+    health = await world.owner.fetchrow("select ok, text from floor.health where name = 'push netdev series'")
+    assert (health["ok"], "pre-receive hook declined" in health["text"]) == (False, True)
+    hook.unlink()
+    await world.owner.execute("update floor.work set due = now()")
+    await settle_all(world)
+    assert (await row(world, bad))["published"] is not None

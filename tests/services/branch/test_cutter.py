@@ -1,5 +1,6 @@
 """Branches cut: what is on them, what is not and why; and that no stop between two steps costs or doubles anything."""
 
+import asyncio
 import shutil
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from shared.errors import NetciError, Transient
 from shared.git.apply import NotApplied
 from shared.git.refs import push
 from shared.model.ids import SeriesId
+from shared.pauses import pause, resume
 from tests.services.branch.conftest import WorldFor
 from tests.services.branch.test_apply import ask, settle_all
 from tests.services.branch.world import T0, World
@@ -356,3 +358,64 @@ async def test_no_branch_while_paused_or_without_room_on_the_disk(world: World) 
     await a_cutter(world).round()
     assert len(await cuts(world)) == 1
     assert timedelta(0) == (await cuts(world))[0]["slot"] - T0
+
+
+async def test_a_pause_stops_a_cut_between_two_steps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await request(world)
+    cutter = a_cutter(world)
+    build = cutter._builder.build
+
+    async def built_and_paused(cut: table.Cut) -> None:
+        await build(cut)
+        async with world.owner.acquire() as conn:
+            await pause(conn, "stream", "next", "the remote is moved", "ada")
+
+    monkeypatch.setattr(cutter._builder, "build", built_and_paused)
+    await cutter.round()
+    (cut,) = await cuts(world)
+    assert (cut["state"], world.branches()) == ("built", {})
+    assert await world.owner.fetchval("select waiting from branch.streams") == "paused: the remote is moved"
+    async with world.owner.acquire() as conn:
+        await resume(conn, "stream", "next", "done", "ada")
+    await cutter.round()
+    assert [c["state"] for c in await cuts(world)] == ["announced"]
+    assert await world.owner.fetchval("select waiting from branch.streams") == ""
+
+
+async def test_a_cut_by_hand_waits_until_the_queue_was_read(world: World) -> None:
+    await world.owner.execute(
+        "insert into ingest.sources (project, name, queue_synced) values ('netdev', 'patchwork', now())"
+    )
+    series = await applied(world, world.change("README", 2, "one"))
+    await request(world)
+    async with asyncio.TaskGroup() as group:
+        cutting = group.create_task(a_cutter(world).round())
+        async with asyncio.timeout(5):
+            while not await world.owner.fetchval("select count(*) from branch.streams"):
+                await asyncio.sleep(0.01)
+        assert await cuts(world) == []
+        await world.owner.execute("update ingest.series set state = 'withdrawn', reason = 'At Patchwork: accepted'")
+        await world.owner.execute("update ingest.sources set queue_synced = now()")
+    assert cutting.done()
+    (cut,) = await cuts(world)
+    assert (await decisions(world, cut["id"]))[series][:2] == ("leave", "withdrawn")
+
+
+async def test_a_source_that_is_paused_keeps_nobody_from_a_branch(world: World) -> None:
+    await world.owner.execute(
+        "insert into ingest.sources (project, name, queue_synced) values ('netdev', 'patchwork', now())"
+    )
+    async with world.owner.acquire() as conn:
+        await pause(conn, "source", "netdev/patchwork", "it moves", "ada")
+    await request(world)
+    async with asyncio.timeout(5):
+        await a_cutter(world).round()
+    assert [c["state"] for c in await cuts(world)] == ["announced"]
+
+
+async def test_a_fetch_that_hangs_does_not_hold_up_a_slot(world: World) -> None:
+    async with world.trees._turn("netdev", "next", 1):
+        assert await world.trees.refresh("netdev", "next", 0.01) is False
+    assert "has not ended" in await world.owner.fetchval(
+        "select text from floor.health where name = 'tree netdev/next'"
+    )

@@ -1,6 +1,7 @@
 """Old branches and refs go from the remote; nothing that is not ours does."""
 
 from services.branch.retain import Retention
+from tests.services.branch.conftest import WorldFor
 from tests.services.branch.test_cutter import a_cutter, applied, cuts, request
 from tests.services.branch.world import World
 from tests.shared.git.build import git, head
@@ -47,3 +48,20 @@ async def test_a_remote_that_is_away_is_said_and_asked_again(world: World) -> No
     (world.folder / "away.git").rename(world.remote)
     await Retention(world.floor, world.repos).prune()
     assert world.branches() == {}
+
+
+async def test_a_remote_that_is_away_holds_up_no_other(world_for: WorldFor) -> None:
+    lost = '[projects.netdev.streams.a]\ntree = "next"\ncontext = "a"\npush = "/nowhere.git"'
+    world = await world_for(more=lost)
+    for tree in ("net", "next"):
+        await world.trees.refresh("netdev", tree)
+    await request(world)
+    await a_cutter(world).round()
+    await world.owner.execute("update branch.cuts set pushed = pushed - interval '6 days'")
+    await world.owner.execute(
+        "insert into branch.cuts (project, stream, slot, purpose, name, state, tree, base, commit, pushed) "
+        "select project, 'a', slot, purpose, 'a-2026-01-01--00-00', state, tree, base, commit, pushed from branch.cuts"
+    )
+    await Retention(world.floor, world.repos).prune()
+    assert world.branches() == {}
+    assert await world.owner.fetchval("select ok from floor.health where name = 'retention netdev'") is False

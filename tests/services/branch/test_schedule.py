@@ -5,19 +5,13 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.branch.schedule import branch_name, due, first_slot, free_name, slot_at
+from services.branch.schedule import branch_name, due, first_slot, free_name
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 cadences = st.integers(1, 7 * 24 * 60).map(lambda minutes: timedelta(minutes=minutes))
-
-
-def test_slots_are_aligned_to_the_clock() -> None:
-    assert slot_at(NOON + timedelta(minutes=59), 3 * HOUR) == NOON
-    assert slot_at(NOON, 3 * HOUR) == NOON
-    assert slot_at(NOON - timedelta(seconds=1), 3 * HOUR) == NOON - 3 * HOUR
 
 
 def test_a_stream_begins_with_the_next_slot() -> None:

@@ -237,3 +237,14 @@ async def test_a_series_seen_a_year_ago_costs_no_pages(floor_for: FloorFor, site
         await rounds(floor)
     assert [row["title"] for row in await rows(floor)] == ["tcp: old"]
     assert site.counters.of("/api/series/N/") == 1
+
+
+async def test_the_queue_is_read_when_a_branch_is_asked_for(floor_for: FloorFor, site: Served) -> None:
+    floor = await floor_for("ingest", some_settings(site.url, sync_queue="1h", reconcile="1h"))
+    async with at_work(floor):
+        submit(site, a_series(patches=1))
+        await arrived(floor)
+        set_state(site.pw, next(iter(site.pw.patches)), "accepted", by="maintainer")
+        await floor.pool.execute("select pg_notify('netci_orders', 'net-next')")
+        [event] = await changed(floor)
+    assert (event["state"], event["reason"]) == ("withdrawn", "At Patchwork: accepted")

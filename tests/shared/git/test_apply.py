@@ -73,6 +73,15 @@ async def test_renames_modes_deletions_links_and_binaries(tmp_path: Path) -> Non
     await same_as_am(tmp_path, tree, base, mails(tree, base, "-M", "--binary"))
 
 
+async def test_a_file_in_a_folder_that_is_new(tmp_path: Path) -> None:
+    """Its parents are looked up, and what lies beside it in them must be neither lost nor taken for more."""
+    tree = a_tree(tmp_path / "tree")
+    base = head(tree)
+    commit(tree, "net: a driver", {"net/vendor/fast/main.c": "new\n", "new/deep/er": "new\n"})
+    done = await same_as_am(tmp_path, tree, base, mails(tree, base))
+    assert len(done.commits) == 1
+
+
 async def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "tree")
     base = head(tree)

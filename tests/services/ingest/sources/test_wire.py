@@ -40,6 +40,7 @@ def test_recorded_events() -> None:
 
 def test_a_row_that_does_not_fit_leaves_the_others() -> None:
     rows = list(read_all(EventRow, [{"id": "x"}, *body("005-"), None, {"id": 1, "date": "yesterday"}]))
+    rows += read_all(EventRow, [{"id": 1, "date": date} for date in ("2026-13-01T00:00:00", "0001-01-01T00:00:00")])
     assert len(rows) == 6
     with pytest.raises(Transient, match="SeriesRow id"):
         read(SeriesRow, {})

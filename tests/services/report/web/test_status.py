@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.report.web.status import disk, hide_addresses, next_slot, word_of
+from services.report.web.status import disk, hide_addresses, word_of
 
 NOW = datetime(2026, 11, 23, 10, 17, tzinfo=UTC)
 
@@ -24,11 +24,6 @@ NOW = datetime(2026, 11, 23, 10, 17, tzinfo=UTC)
 )
 def test_addresses_are_not_shown(text: str, shown: str) -> None:
     assert hide_addresses(text) == shown
-
-
-def test_slots_are_aligned_to_the_clock() -> None:
-    assert next_slot(NOW, timedelta(hours=3)) == NOW.replace(hour=12, minute=0)
-    assert next_slot(NOW.replace(hour=12, minute=0), timedelta(hours=3)) == NOW.replace(hour=15, minute=0)
 
 
 def a_run(**more: Any) -> dict[str, Any]:
