@@ -20,10 +20,12 @@ from typing import Any
 
 from shared.clock import wall
 from shared.db.embedded import Embedded, attach, find_binaries, running
+from shared.db.keep import LEASE_NAME as RETENTION
+from shared.db.lease import held
 from shared.db.migrate import migrate, pending
-from shared.db.pool import connect
+from shared.db.pool import connect, open_pool
 from shared.errors import InfraError, Missing, Refused
-from shared.floor import dsn_of
+from shared.floor import dsn_of, holder
 from shared.settings import Settings
 
 MARK = "netci-backup.json"
@@ -84,13 +86,15 @@ async def _backup(args: argparse.Namespace, settings: Settings) -> int:
     partial = folder.with_name(folder.name + ".part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True, mode=0o700)
-    async with _reached(settings) as dsn:
-        print("database …", flush=True)
-        await _pg("pg_dump", dsn, "--format=custom", "--no-owner", f"--file={partial / 'database.dump'}")
-        facts = await _facts(dsn)
-    for name in FOLDERS:
-        print(f"{name} …", flush=True)
-        await asyncio.to_thread(_copy, settings.data / name, partial / name)
+    async with _reached(settings) as dsn, open_pool(dsn, size=2) as pool:
+        # Nothing is taken away meanwhile: the dump refers to blobs that are copied after it.
+        async with held(pool, RETENTION, holder()):
+            print("database …", flush=True)
+            await _pg("pg_dump", dsn, "--format=custom", "--no-owner", f"--file={partial / 'database.dump'}")
+            facts = await _facts(dsn)
+            for name in FOLDERS:
+                print(f"{name} …", flush=True)
+                await asyncio.to_thread(_copy, settings.data / name, partial / name)
     (partial / MARK).write_text(json.dumps(facts, indent=1))
     os.replace(partial, folder)
     print(f"{folder}: {facts['events']} events, {facts['runs']} runs, {facts['blobs']} blobs")
@@ -121,9 +125,13 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copy2(src, dst)
         return dst
 
-    shutil.copytree(
-        source, target, copy_function=vanishing, symlinks=True, ignore=shutil.ignore_patterns(".new-*", "*.lock")
-    )
+    ignored = shutil.ignore_patterns(".new-*", "*.lock")
+    try:
+        shutil.copytree(source, target, copy_function=vanishing, symlinks=True, ignore=ignored)
+    except shutil.Error as exc:
+        # A folder of loose objects that git packed meanwhile.
+        if left := [text for path, _, text in exc.args[0] if Path(path).exists()]:
+            raise InfraError(f"cannot copy {source}: {left[0]}") from exc
 
 
 async def _pg(program: str, dsn: str, *options: str) -> None:

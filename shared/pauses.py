@@ -1,4 +1,4 @@
-"""What a person has paused: posting, a stream, a source, an executor. Looked at before each act, so it holds at once."""
+"""What a person has paused: posting, a stream, a source, an executor. Looked at before each act, so it holds now."""
 
 from shared.db.outbox import SQL
 from shared.db.pool import Connection, Pool

@@ -110,6 +110,7 @@ async def _keep_running(
                 await make(floor).run(lambda: readiness.set(room, True))
         except AWAY as exc:
             log.warning("room: the database is away", room=room, error=str(exc))
+            wait = 0.5
         except Exception as exc:
             if isinstance(exc, Refused) and room in readiness.missing:
                 raise

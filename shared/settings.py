@@ -22,13 +22,16 @@ _DURATION = re.compile(r"(?P<n>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d|w)")
 
 
 def parse_duration(value: object) -> object:
-    """``"90s"``, ``"3h"``, ``"1h30m"`` as a timedelta; anything else is left to pydantic, which says what is wrong."""
-    if not isinstance(value, str):
+    """``"90s"``, ``"3h"``, ``"1h30m"`` as a timedelta. Raises ValueError; a bare number does not say of what."""
+    if isinstance(value, timedelta):
         return value
-    parts = list(_DURATION.finditer(value))
+    parts = list(_DURATION.finditer(value)) if isinstance(value, str) else []
     if not parts or "".join(p.group() for p in parts) != value:
         raise ValueError('a duration like "30s", "3h", "1h30m" or "5d"')
-    return timedelta(seconds=sum(float(p["n"]) * _UNITS[p["unit"]] for p in parts))
+    try:
+        return timedelta(seconds=sum(float(p["n"]) * _UNITS[p["unit"]] for p in parts))
+    except OverflowError:
+        raise ValueError("longer than anything lasts") from None
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
@@ -93,7 +96,6 @@ class Patchwork(Table):
     reconcile: Duration = timedelta(minutes=10)
     sync_queue: Duration = timedelta(hours=1)
     incomplete_after: Duration = timedelta(hours=1)
-    look_back: Duration = timedelta(hours=2)
     timeout: Duration = timedelta(seconds=60)
     ignore_delegates: tuple[str, ...] = ()
     open_states: tuple[str, ...] = ("new", "under-review")

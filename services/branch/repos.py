@@ -1,6 +1,7 @@
 """The bare stores, one for each project, and the remotes to which branches and series go."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 
 from shared.errors import Refused
@@ -53,7 +54,12 @@ class Repos:
 
 
 def stream_target(stream: Stream) -> Target:
-    return Target(stream.push, stream.public or stream.push, _key(stream))
+    return Target(stream.push, stream.public or _without_login(stream.push), _key(stream))
+
+
+def _without_login(url: str) -> str:
+    """An address of ours as everybody may read it."""
+    return re.sub(r"^(https?://)[^/]*@", r"\1", url)
 
 
 def series_target(project: Project, tree: str = "") -> Target | None:
@@ -67,7 +73,7 @@ def series_target(project: Project, tree: str = "") -> Target | None:
     if project.series_push:
         same = next((s for s in project.streams.values() if s.push == project.series_push), None)
         key = _key(same) if same else (first.key if first else None)
-        return Target(project.series_push, project.series_public or project.series_push, key)
+        return Target(project.series_push, project.series_public or _without_login(project.series_push), key)
     return first
 
 

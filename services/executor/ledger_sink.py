@@ -1,9 +1,11 @@
 """A run's results into the ledger: the database's body of `Sink`. Fenced by the run's lease number."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from services.executor.harvest import part, part_name
+from services.executor.labels import hidden, label
 from services.executor.schedule import Task
 from services.executor.steady import steadily
 from services.executor.store import SQL, Planned
@@ -13,14 +15,15 @@ from shared.db.pool import Connection
 from shared.errors import Superseded
 from shared.floor import Floor
 from shared.ledger import Ledger, OpenRun
-from shared.model.results import Case, Result
+from shared.model.results import Case, Cause, Result
 
 
 class LedgerSink:
     """For one run and one owner of it. Every write is begun anew while the database is away."""
 
-    def __init__(self, floor: Floor, ledger: Ledger, planned: Planned, run: OpenRun) -> None:
+    def __init__(self, floor: Floor, ledger: Ledger, planned: Planned, run: OpenRun, hosts: Sequence[str] = ()) -> None:
         self._floor, self._ledger, self._planned, self._run = floor, ledger, planned, run
+        self._hosts = hosts
         self._tests = 0
 
     async def planned(self, tests: int, expected_end: datetime) -> None:
@@ -42,7 +45,7 @@ class LedgerSink:
         async def write(conn: Connection) -> None:
             # The run's row first, as every writer of it: locks taken in one order cannot meet.
             await self._expect(conn, expected_end)
-            await self._ledger.append(conn, self._run, attempt.cases)
+            await self._ledger.append(conn, self._run, self._public(attempt.cases))
             name = part_name(attempt.group, attempt.test, attempt.number)
             await self._ledger.attach(conn, self._run, name, sha256, len(packed))
             await conn.execute(SQL["ended"], *self._planned.ident, attempt.group, attempt.test, attempt.number)
@@ -58,13 +61,19 @@ class LedgerSink:
 
     async def not_run(self, cases: Sequence[Case]) -> None:
         if cases:
-            await self._transact(lambda conn: self._ledger.append(conn, self._run, cases))
+            await self._transact(lambda conn: self._ledger.append(conn, self._run, self._public(cases)))
+
+    def _public(self, cases: Sequence[Case]) -> Sequence[Case]:
+        """What we say of machines names none. What a test says is its own."""
+        return [
+            replace(case, detail=hidden(case.detail, self._hosts)) if case.cause is Cause.INFRA else case
+            for case in cases
+        ]
 
     async def host(self, address: str, state: str, reason: str) -> None:
-        label = address.partition("@")[2] or address
         await self._fenced(
-            "host", self._planned.remote, self._planned.executor, address, label, state, reason, self._run.id,
-            self._run.lease_number,
+            "host", self._planned.remote, self._planned.executor, address, label(address, self._hosts), state,
+            hidden(reason, self._hosts), self._run.id, self._run.lease_number,
         )  # fmt: skip
 
     async def _fenced(self, statement: str, *args: object) -> None:

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Never
 
 import structlog
 
 from services.executor.drivers.base import Driver
 from services.executor.harvest import PART, gathering
+from services.executor.labels import hidden
 from services.executor.ledger_sink import LedgerSink
 from services.executor.retry import wants_retry
 from services.executor.runner import Outcome, RunJob, Surroundings, carry_out
@@ -40,12 +42,16 @@ AGAIN_PAUSED = 1.0
 
 @dataclass(frozen=True)
 class Bench:
-    """One configured executor, ready to run: its table, driver, suite and trees."""
+    """One configured executor, ready to run: its table, driver, suite and trees.
+
+    A broken host is left alone for `patience` seconds to the power of its failures.
+    """
 
     table: ExecutorTable
     driver: Driver
     suite: Suite
     trees: Trees
+    patience: float = 2.0
 
     @property
     def name(self) -> str:
@@ -137,16 +143,19 @@ class Runs:
         await self._end(work, planned, run, ending)
 
     async def _run(self, planned: Planned, run: OpenRun) -> Ending:
-        sink = LedgerSink(self._floor, self._ledger, planned, run)
+        hosts = self._bench.driver.hosts
+        sink = LedgerSink(self._floor, self._ledger, planned, run, hosts)
         try:
             async with self._tree(planned) as tree:
-                around = Surroundings(self._claim_host, tree, self._gate, self._floor.clock)
+                claim = partial(self._claim_host, run)
+                around = Surroundings(claim, tree, self._gate, self._floor.clock, self._bench.patience)
                 job = await self._job(planned, run)
                 outcome = await carry_out(job, self._bench.driver, self._bench.suite, sink, around)
         except InfraError as exc:
+            log.warning("run: no machine", error=str(exc))
             if not self._late(planned, AGAIN):
-                await self._postpone(planned, AGAIN, str(exc))
-            return Ending("abandoned", "infra", str(exc))
+                await self._postpone(planned, AGAIN, hidden(str(exc), hosts))
+            return Ending("abandoned", "infra", hidden(str(exc), hosts))
         return _ending(outcome)
 
     async def _too_late(self, run: OpenRun) -> Ending:
@@ -191,8 +200,10 @@ class Runs:
         async with self._bench.trees.tar(planned.commit, paths) as file:
             yield _Tree(file)
 
-    def _claim_host(self, address: str) -> AbstractAsyncContextManager[int]:
-        return held(self._floor.pool, f"host:{address}", f"{self._floor.holder}:{self._bench.name}")
+    def _claim_host(self, run: OpenRun, address: str) -> AbstractAsyncContextManager[int]:
+        """The host for this owner of this run: a former one in this very process must have let go, too."""
+        holder = f"{self._floor.holder}:{self._bench.name}:{run.lease_number}"
+        return held(self._floor.pool, f"host:{address}", holder)
 
     async def _gate(self) -> bool:
         """Closed while the executor is paused: the test that runs goes on, the next is not started."""

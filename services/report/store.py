@@ -8,6 +8,7 @@ from typing import Any
 
 from services.report.compose import Clash
 from services.report.fold import BranchVerdict, Lab, Reason, RunFacts
+from services.report.hide import hide_addresses
 from services.report.rollup import Rollup, TestName, roll_up
 from services.report.verdicts import Verdict
 from shared.db.pool import Connection, Record
@@ -80,8 +81,8 @@ class ReportStore:
         if row["state"] == "done":
             rollup = _rollup(row) if row["rolled"] else await self.make_rollup(conn, row["id"], row["day"], cut)
         return RunFacts(
-            Lab(row["remote"], row["executor"]), row["attempt"], row["state"], row["cause"], row["reason"],
-            row["expected_end"], rollup, begun,
+            Lab(row["remote"], row["executor"]), row["attempt"], row["state"], row["cause"],
+            hide_addresses(row["reason"]), row["expected_end"], rollup, begun,
         )  # fmt: skip
 
     async def make_rollup(self, conn: Connection, run: int, day: Any, cut: int | None) -> Rollup:
@@ -102,7 +103,7 @@ class ReportStore:
     async def given_up(self, conn: Connection, cut: int) -> dict[tuple[str, str], str]:
         """Executors that will not run this cut, and why."""
         rows = await conn.fetch(SQL["given_up"], cut)
-        return {(r["remote"], r["executor"]): r["reason"] or "no reason given" for r in rows}
+        return {(r["remote"], r["executor"]): hide_addresses(r["reason"]) or "no reason given" for r in rows}
 
     async def save_branch(self, conn: Connection, cut: Cut, verdict: BranchVerdict, now: datetime) -> None:
         v = verdict

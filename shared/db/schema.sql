@@ -169,11 +169,11 @@ declare
 begin
     if to_regclass('ledger.' || part) is null then
         perform pg_advisory_xact_lock(7302, wanted - date '2020-01-01');
-        if to_regclass('ledger.' || part) is null then
-            execute format('create table ledger.%I partition of ledger.cases for values from (%L) to (%L)',
-                           part, wanted, wanted + 1);
-        end if;
+        execute format('create table ledger.%I partition of ledger.cases for values from (%L) to (%L)',
+                       part, wanted, wanted + 1);
     end if;
+exception when duplicate_table then
+    null;
 end $$;
 
 CREATE FUNCTION ledger.forget_cases(before date) RETURNS date

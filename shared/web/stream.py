@@ -7,7 +7,8 @@ a cursor: ``Last-Event-ID`` or ``?after=``; a stream without one begins with wha
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 from aiohttp import web
 
@@ -77,14 +78,17 @@ class Stream:
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         wanted, cursor = filter_of(request), cursor_of(request)
-        address = address_of(request)
+        return await self._among_few(address_of(request), self._follow(request, wanted, cursor))
+
+    async def _among_few(self, address: str, answer: Coroutine[Any, Any, web.StreamResponse]) -> web.StreamResponse:
+        """`answer`, or 429 while too many of one address stay with us already: streams and long polls alike."""
         if self._open[address] >= self._per_address:
-            return problem(
-                429, f"{self._per_address} streams from one address are enough", headers={"Retry-After": "10"}
-            )
+            answer.close()
+            words = f"{self._per_address} streams from one address are enough"
+            return problem(429, words, headers={"Retry-After": "10"})
         self._open[address] += 1
         try:
-            return await self._follow(request, wanted, cursor)
+            return await answer
         finally:
             self._open[address] -= 1
             if not self._open[address]:
@@ -128,11 +132,15 @@ class Stream:
         elif not reader.closed:
             await _send(response, b":\n\n")
 
-    async def page(self, request: web.Request) -> web.Response:
-        """``{"events", "next", "gap", "epoch"}``; `next` is the cursor to come back with."""
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """``{"events", "next", "gap", "oldest"}``; `next` is the cursor to come back with."""
+        if wait := min(MOST_WAIT, _seconds(request)):
+            return await self._among_few(address_of(request), self._page(request, wait))
+        return await self._page(request, 0)
+
+    async def _page(self, request: web.Request, wait: float) -> web.Response:
         wanted, cursor = filter_of(request), cursor_of(request) or Cursor(0)
         most = _number(request, "limit", 100, 1, 500)
-        wait = min(MOST_WAIT, _seconds(request))
         state, frames = await self._look(cursor, wanted, most, wait)
         gap = state.gap(cursor) and cursor != Cursor(0)
         last = frames[-1].sequence if len(frames) == most else max(state.last, state.begin)

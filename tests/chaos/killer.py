@@ -1,7 +1,7 @@
 """Carries out the blows of a round, and brings back what it hit."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from shared.bus.rabbit import answers, delete_queues
@@ -11,6 +11,8 @@ from tests.chaos.stage import Stage
 Say = Callable[[str], None]
 CONSUMERS = ("branch", "executor", "report")
 """The rooms that have a queue."""
+LONG_ENOUGH = 6.0
+"""Seconds that a room is waited for to do something; a step that does not need it ends without."""
 
 
 @dataclass
@@ -28,12 +30,21 @@ class Killer:
                 group.create_task(self._strike(blow))
 
     async def _strike(self, blow: Blow) -> None:
+        if blow.upon:
+            await self._act(blow.victim)
         await asyncio.sleep(blow.after)
         async with self._locks.setdefault(_server(blow.victim), asyncio.Lock()):
             self.say(f"kill       {blow}")
             self.counts[blow.victim] = self.counts.get(blow.victim, 0) + 1
             await self._hit(blow)
             self.say(f"back       {blow.victim}")
+
+    async def _act(self, room: str) -> None:
+        """Wait until the outside sees `room` do something, or for long enough."""
+        look = _TRACES[room]
+        before, until = look(self.stage), asyncio.get_running_loop().time() + LONG_ENOUGH
+        while look(self.stage) == before and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.002)
 
     async def _hit(self, blow: Blow) -> None:
         if blow.victim in ROOMS:
@@ -80,3 +91,17 @@ class Killer:
 def _server(victim: str) -> str:
     """What comes back as one: a server that recovers from one blow is not hit by the next."""
     return {BACKEND: DATABASE, QUEUES: BROKER}.get(victim, victim)
+
+
+def _refs(stage: Stage) -> object:
+    folders = [stage.testing / "refs" / "heads", stage.testing / "refs" / "tags" / "netci"]
+    return [folder.stat().st_mtime_ns for folder in folders if folder.exists()]
+
+
+_TRACES: Mapping[str, Callable[[Stage], object]] = {
+    "ingest": lambda stage: stage.patchwork.counters.of("/series/N/mbox/"),
+    "branch": _refs,
+    "executor": lambda stage: [host.commands for host in stage.fleet.hosts],
+    "report": lambda stage: stage.patchwork.counters.check_posts.total(),
+}
+"""What changes outside when a room has done something that it has not written down yet."""

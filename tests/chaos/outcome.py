@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.db.pool import Connection, connect
-from shared.errors import Transient
 from shared.practice.tree import git
 from tests.chaos.play import patches_of
 from tests.chaos.stage import Stage
@@ -66,18 +65,6 @@ async def outcome(stage: Stage) -> Outcome:
     finally:
         await conn.close()
     return found
-
-
-async def open_posts(stage: Stage) -> int:
-    """Posts that are not settled yet; 1 while the database does not answer."""
-    try:
-        conn = await connect(stage.database.dsn)
-    except Transient:
-        return 1
-    try:
-        return int(await conn.fetchval("select count(*) from report.posts where status = 'intent'"))
-    finally:
-        await conn.close()
 
 
 async def _names(stage: Stage, conn: Connection) -> _Names:

@@ -12,8 +12,9 @@ DATABASE, BACKEND, BROKER, QUEUES = "database", "backend", "broker", "queues"
 class Blow:
     """`victim` is hit `after` seconds and stays down for `down` seconds.
 
-    A room that is hit `whole` dies with all its children, as a container does; else its children see it die.
-    `backend` is one process of the database, `queues` are all queues of the broker, deleted.
+    With `upon` it is hit when the outside next sees it do something, and `after` seconds later: so between an act and
+    the note that it was done. A room that is hit `whole` dies with all its children, as a container does; else its
+    children see it die. `backend` is one process of the database, `queues` are all queues of the broker, deleted.
     """
 
     victim: str
@@ -21,9 +22,11 @@ class Blow:
     down: float = 0.0
     whole: bool = False
     dice: int = 0
+    upon: bool = False
 
     def __str__(self) -> str:
-        return f"{self.victim}{' whole' if self.whole else ''} at {self.after:.1f}s for {self.down:.1f}s"
+        how = f"{'whole ' if self.whole else ''}{'in the act ' if self.upon else ''}"
+        return f"{self.victim} {how}after {self.after:.2f}s for {self.down:.1f}s"
 
 
 Round = tuple[Blow, ...]
@@ -55,8 +58,9 @@ def _round(chance: random.Random, bag: Iterator[str]) -> Round:
 
 
 def _blow(chance: random.Random, victim: str) -> Blow:
-    return Blow(victim, _moment(chance), chance.choice((0.0, chance.uniform(0, 2))), chance.random() < 0.5,
-                chance.randrange(99))  # fmt: skip
+    after, down = _moment(chance), chance.choice((0.0, chance.uniform(0, 2)))
+    whole, dice, upon = chance.random() < 0.5, chance.randrange(99), victim in ROOMS and chance.random() < 0.5
+    return Blow(victim, chance.choice((0.0, 0.01, 0.05)) if upon else after, down, whole, dice, upon)
 
 
 def _moment(chance: random.Random) -> float:

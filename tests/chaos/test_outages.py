@@ -22,29 +22,29 @@ from tests.support.rabbitmq import free_port
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
 PATIENCE = 60.0
-LONGER = 2.0
+LONGER = 1.0
 """Seconds that a trouble goes on after it was seen."""
 
 READING: Mapping[str, dict[str, Any]] = {
     "502": {"kind": "status", "status": 502},
     "html": {"kind": "html"},
     "truncated": {"kind": "truncated"},
-    "slow": {"kind": "slow", "delay": 6.0},
+    "slow": {"kind": "slow", "delay": 4.0},
 }
-"""What reading meets; the client waits four seconds."""
+"""What reading meets; the client waits three seconds."""
 
 POSTING: Mapping[str, dict[str, Any]] = {
     "502": {"kind": "status", "status": 502},
     "html": {"kind": "html"},
     "stored, then cut off": {"kind": "drop-after", "method": "POST"},
     "stored, then half an answer": {"kind": "truncated", "method": "POST"},
-    "slow": {"kind": "slow", "delay": 6.0},
+    "slow": {"kind": "slow", "delay": 4.0},
 }
 CHECKS = "/checks/"
 
 
 def impatient(config: str) -> str:
-    return config.replace('poll = "1s"', 'poll = "1s"\nreconcile = "3s"\nsync_queue = "10s"\ntimeout = "4s"')
+    return config.replace('poll = "1s"', 'poll = "1s"\nreconcile = "3s"\nsync_queue = "10s"\ntimeout = "3s"')
 
 
 @asynccontextmanager
@@ -171,7 +171,9 @@ async def test_a_patchwork_that_is_down_or_whose_events_are_lost_or_turned_round
         submit(stage, turned)
         stage.patchwork.misbehave.add("late-mails", count=len(late.mails))
         submit(stage, late)
-        await until(told(stage, [down, lost, doubled, turned]), "all have their checks but the one whose mails are late")
+        await until(
+            told(stage, [down, lost, doubled, turned]), "all have their checks but the one whose mails are late"
+        )
         stage.patchwork.misbehave.clear()
         await all_is_there_once(stage, [down, lost, doubled, turned, late])
 
@@ -195,9 +197,9 @@ async def test_a_branch_is_reported_once_through_all_troubles() -> None:
         for series in several:
             submit(stage, series)
         await until(told(stage, several), "every series has its checks")
-        stage.patchwork.misbehave.add("drop-after", method="POST", path=CHECKS, count=5)
-        stage.patchwork.misbehave.add("truncated", path=CHECKS, count=4)
-        stage.patchwork.misbehave.add("status", status=502, method="GET", path=CHECKS, seconds=4)
+        stage.patchwork.misbehave.add("drop-after", method="POST", path=CHECKS, count=2)
+        stage.patchwork.misbehave.add("truncated", path=CHECKS, count=1)
+        stage.patchwork.misbehave.add("status", status=502, method="GET", path=CHECKS, seconds=3)
         await stage.command("cut", "net-next", "--why", "in the middle of an outage")
 
         async def reported() -> bool:

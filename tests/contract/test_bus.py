@@ -111,7 +111,7 @@ async def database_rig(database: Database, url: str) -> AsyncIterator[Rig]:
 @asynccontextmanager
 async def consuming(rig: Rig, queue: Queue, consumers: int = 1) -> AsyncIterator[list[asyncio.Future[Any]]]:
     await rig.declare(queue)
-    tasks = [asyncio.ensure_future(rig.bus.consume(queue)) for _ in range(consumers)]
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(rig.bus.consume(queue)) for _ in range(consumers)]
     try:
         async with asyncio.timeout(PATIENCE):
             yield tasks
@@ -233,3 +233,43 @@ async def test_a_broker_killed_and_restarted_loses_nothing(database: Database) -
     finally:
         broker.close()
     assert sorted(rig.seen) == sorted(f"t{n}" for n in range(11))
+
+
+async def test_a_relay_that_loses_its_broker_goes_on_with_the_next_one(database: Database) -> None:
+    """What was not confirmed is published again; the relay itself never ends for it."""
+    broker = RabbitMQ()
+    broker.start()
+    await asyncio.to_thread(broker.wait)
+    pool, bells = await database.pool("branch", size=4), Bells()
+    bus = RabbitBus(broker.url, f"x{uuid.uuid4().hex[:8]}", pool, bells, database.dsn, "branch")
+    background = [
+        asyncio.ensure_future(task)
+        for task in (bus.relay(), bells.listen(database.dsn, "branch"), sequence(database.dsn, "branch", bells))
+    ]
+
+    async def publish_until_relayed(n: int) -> None:
+        async with pool.acquire() as conn, conn.transaction():
+            await stage(conn, "test", a_move(n))
+        while (await pool.fetchval("select max(sequence) from floor.cursors") or 0) < n:
+            assert not background[0].done()
+            await asyncio.sleep(0.05)
+
+    try:
+        async with asyncio.timeout(2 * PATIENCE):
+            # The first event may be logged before the relay looks for the end of the log.
+            while not await pool.fetchval("select count(*) from pg_locks where locktype = 'advisory' and objid = 7304"):
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(1)
+            await publish_until_relayed(1)
+            broker.kill()
+            async with pool.acquire() as conn, conn.transaction():
+                await stage(conn, "test", *(a_move(n) for n in range(2, 8)))
+            await asyncio.sleep(1)
+            broker.start()
+            await asyncio.to_thread(broker.wait)
+            await publish_until_relayed(8)
+    finally:
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        broker.close()

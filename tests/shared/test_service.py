@@ -96,9 +96,7 @@ async def test_a_process_is_known_while_it_lives(database: Database, tmp_path: P
     stop = asyncio.Event()
     pool = await database.pool()
     rooms = made(ingest=stay, report=stay)
-    running = asyncio.ensure_future(
-        run_rooms(some_settings(database, tmp_path), rooms, Readiness(list(rooms)), stop)
-    )
+    running = asyncio.ensure_future(run_rooms(some_settings(database, tmp_path), rooms, Readiness(list(rooms)), stop))
     async with asyncio.timeout(20):
         while not (known := await pool.fetch("select rooms, pid, resident from floor.processes")):
             await asyncio.sleep(0.05)
@@ -154,15 +152,18 @@ asyncio.run(main())
 """
 
 
+def a_process(config: Path, kind: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", PROGRAM, str(config), kind]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
 @pytest.mark.parametrize(("kind", "code", "told"), [("polite", 0, ["let go", "ended"]), ("stubborn", 1, ["let go"])])
 async def test_sigterm_lets_rooms_let_go(
     database: Database, tmp_path: Path, kind: str, code: int, told: list[str]
 ) -> None:
     config = tmp_path / "netci.toml"
     config.write_text(f'data = "{tmp_path}"\nprojects = {{}}\n[database]\nurl = "{database.dsn}"\n')
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(config), kind], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    process = a_process(config, kind)
 
     def play() -> tuple[list[str], float]:
         assert process.stdout is not None

@@ -32,7 +32,8 @@ class LastingPostgres(Postgres):
         options = [word for setting in _SETTINGS for word in ("-c", setting)]
         with (self.folder / "out").open("ab") as out:
             self.process = subprocess.Popen(
-                [program("postgres"), "-D", str(data), "-h", "", "-p", str(self.port), "-k", str(self.folder), *options],
+                [program("postgres"), "-D", str(data), "-h", "", "-p", str(self.port), "-k", str(self.folder),
+                 *options],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", start_new_session=True, **user,
             )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -91,6 +92,7 @@ class RabbitMQ:
         self.kill()
         for pid in _listeners(self.epmd):
             os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _listeners(port: int) -> list[int]:

@@ -150,3 +150,6 @@ class Driver(Protocol):
 
     def lease(self, job: Job) -> AbstractAsyncContextManager[Target]:
         """Own a host: what a former owner left running is ended first, what we leave running after."""
+
+    async def reach(self, host: str) -> str:
+        """Ask a host, proven to be itself, for its name and kernel, and change nothing on it. Raises InfraError."""

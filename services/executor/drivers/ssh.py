@@ -177,6 +177,13 @@ class SshDriver:
             finally:
                 await self._part(host)
 
+    async def reach(self, host: str) -> str:
+        async with self._connected(host) as link:
+            with _infra(host, "answering"):
+                async with asyncio.timeout(ANSWER.total_seconds()):
+                    done = await link.run("uname -nr", encoding=None)
+        return _bytes(done.stdout).decode(errors="replace").strip()[:200]
+
     async def _clean_host(self, stack: AsyncExitStack, name: str, job: Job) -> tuple[SshHost, dict[str, str]]:
         host, facts = await self._own(stack, name, job)
         if facts.pop("dirty", "") and self._reset.wanted:

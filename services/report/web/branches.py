@@ -2,9 +2,11 @@
 
 from aiohttp import web
 
+from services.report.hide import hide_addresses
 from services.report.web.filters import before, number
 from services.report.web.front import FRONT, Data, Front, as_json
 from services.report.web.status import runs_of_cuts
+from services.report.web.store import Row
 from shared.errors import Missing
 
 PAGE = 100
@@ -18,7 +20,12 @@ async def branches(front: Front, request: web.Request) -> Data:
     most = number(request.query, "limit", PAGE, 500)
     rows = await front.read.rows("branches", project, stream, before(request.query), most + 1)
     following = rows[most - 1]["id"] if len(rows) > most else None
-    return {"branches": rows[:most], "next": following, "project": project or "", "stream": stream or ""}
+    return {
+        "branches": [_shown(row) for row in rows[:most]],
+        "next": following,
+        "project": project or "",
+        "stream": stream or "",
+    }
 
 
 async def branch(front: Front, request: web.Request) -> Data:
@@ -29,13 +36,18 @@ async def branch(front: Front, request: web.Request) -> Data:
     chosen = await front.read.rows("selections", cut["id"], MOST_SERIES)
     around = (cut["project"], cut["stream"], cut["id"])
     return {
-        "branch": cut,
+        "branch": _shown(cut),
         "taken": [row for row in chosen if row["decision"] == "take"],
         "left": [row for row in chosen if row["decision"] == "leave"],
         "runs": (await runs_of_cuts(front, [cut["id"]], front.now))[cut["id"]],
         "older": await front.read.value("branch_before", *around),
         "newer": await front.read.value("branch_after", *around),
     }
+
+
+def _shown(cut: Row) -> Row:
+    """A cut without the addresses in what git complained of."""
+    return cut | {"error": hide_addresses(cut["error"])}
 
 
 async def nipa_branches(request: web.Request) -> web.Response:

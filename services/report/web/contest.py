@@ -7,6 +7,7 @@ from aiohttp import web
 
 from services.report.web.filters import BOXES, Contest, Place, parse_contest
 from services.report.web.front import Data, Front
+from services.report.web.runs import shown_case
 from services.report.web.store import Row
 
 PAGE = 200
@@ -55,7 +56,8 @@ def _place(row: Mapping[str, Any]) -> Place:
     return Place(row["run_id"], row["grp_id"], row["test_id"], row["subtest_id"])
 
 
-def _row(row: Row) -> Row:
+def _row(found: Row) -> Row:
+    row = shown_case(found)
     keep = (
         "branch",
         "stream",

@@ -6,11 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
+from services.report.flakes import Attempt, Standing, judge
+from services.report.hide import hide_addresses
 from services.report.web.filters import key, number
 from services.report.web.front import Data, Front
 from services.report.web.status import word_of
 from services.report.web.store import Row
 from shared.errors import Missing, Refused
+from shared.model.results import Cause, Result
 
 MOST_TESTS = 3000
 MOST_SUBTESTS = 10000
@@ -27,8 +30,8 @@ async def load_run(front: Front, request: web.Request) -> Row:
 async def run(front: Front, request: web.Request) -> Data:
     """The run with its tests. What is cut off of a huge run is said, and found under ``/api/v1/runs/N/cases``."""
     row = await load_run(front, request)
-    tests = await front.read.rows_planned("run_tests", row["day"], row["id"], MOST_TESTS)
-    subtests = await front.read.rows_planned("run_subtests", row["day"], row["id"], MOST_SUBTESTS)
+    tests = await _shown_cases(front, "run_tests", row, MOST_TESTS)
+    subtests = await _shown_cases(front, "run_subtests", row, MOST_SUBTESTS)
     artifacts = await front.read.rows("artifacts", row["id"])
     return {
         "run": public(row),
@@ -41,18 +44,28 @@ async def run(front: Front, request: web.Request) -> Data:
     }
 
 
+async def _shown_cases(front: Front, statement: str, run: Row, most: int) -> list[Row]:
+    return [shown_case(row) for row in await front.read.rows_planned(statement, run["day"], run["id"], most)]
+
+
 def public(row: Row) -> Row:
     """A run without the names of its blobs, which are reached through it only."""
-    return {k: v for k, v in row.items() if k != "log_pack"} | {"has_logs": row["log_pack"] is not None}
+    kept = {k: v for k, v in row.items() if k != "log_pack"}
+    return kept | {"has_logs": row["log_pack"] is not None, "reason": hide_addresses(row["reason"])}
+
+
+def shown_case(row: Row) -> Row:
+    """A case without the addresses in what was said of a broken machine; what a test says stays as it is."""
+    return row | {"detail": hide_addresses(row["detail"])} if row["cause"] == "infra" else row
 
 
 def _word(row: Row, tests: Sequence[Row], front: Front) -> str:
-    bad = any(t["final"]["result"] in ("fail", "error") for t in fold_attempts(tests, ()))
+    bad = any(t["standing"] is Standing.FAIL for t in fold_attempts(tests, ()))
     return word_of(row | {"plan": "", "tests": len(tests), "failed": bad}, front.now)
 
 
 def fold_attempts(tests: Iterable[Row], subtests: Iterable[Row]) -> list[Row]:
-    """One entry a test: its attempts in order, the `final` one, whether it flaked, its last subtests."""
+    """One entry a test: its attempts in order, the `final` one, its last subtests, and what it comes to."""
     below: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
     for sub in subtests:
         below[sub["grp"], sub["test"], sub["attempt"]].append(sub)
@@ -64,14 +77,19 @@ def fold_attempts(tests: Iterable[Row], subtests: Iterable[Row]) -> list[Row]:
 
 def _test(name: tuple[str, str], tries: list[Row], below: Mapping[tuple[str, str, int], list[Row]]) -> Row:
     final = tries[-1]
-    failed = any(t["result"] in ("fail", "error") for t in tries[:-1])
+    outcome = judge(_attempt(t) for t in tries)
     subs = below.get((*name, final["attempt"]), [])
     bad = sum(s["result"] in ("fail", "error") for s in subs)
     return {
         "group": name[0], "test": name[1], "attempts": tries, "final": final,
-        "flaky": failed and final["result"] == "pass" and not any(t["crashes"] for t in tries),
+        "standing": outcome.standing, "flaky": outcome.flaky,
         "crashes": sorted({c for t in tries for c in t["crashes"]}), "subtests": subs, "bad_subtests": bad,
     }  # fmt: skip
+
+
+def _attempt(row: Row) -> Attempt:
+    cause = Cause(row["cause"]) if row["cause"] else None
+    return Attempt(row["attempt"], Result(row["result"]), cause, bool(row["crashes"]))
 
 
 async def cases(front: Front, request: web.Request) -> Data:
@@ -80,7 +98,7 @@ async def cases(front: Front, request: web.Request) -> Data:
     most = number(request.query, "limit", 500, 2000)
     rows = await front.read.rows_planned("run_cases", row["day"], row["id"], *_after(request.query), most + 1)
     following = _key(rows[most - 1]) if len(rows) > most else None
-    return {"run": row["id"], "cases": rows[:most], "next": following}
+    return {"run": row["id"], "cases": [shown_case(one) for one in rows[:most]], "next": following}
 
 
 def _key(row: Mapping[str, Any]) -> str:

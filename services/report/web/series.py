@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from services.report.hide import hide_addresses
 from services.report.web.filters import before, key, number
 from services.report.web.front import Data, Front
 from services.report.web.store import Row
@@ -47,10 +48,14 @@ async def series(front: Front, request: web.Request) -> Data:
         "verdicts": verdicts,
         "branches": await read.rows("series_branches", number, 50),
         "runs": await read.rows("series_runs", number),
-        "posts": [one | {"agrees": agrees(one)} for one in await read.rows("posts", number, 200)],
+        "posts": [_post(one) for one in await read.rows("posts", number, 200)],
         "orders": await read.rows("orders", row["project"], messages),
         "sentence": sentence(row, applied, verdicts),
     }
+
+
+def _post(row: Row) -> Row:
+    return row | {"agrees": agrees(row), "answer": hide_addresses(row["answer"])}
 
 
 async def find(front: Front, text: str) -> int:

@@ -1,11 +1,10 @@
 """The status page: what is going on, what is broken, what is paused and why.
 
-Refuses to know addresses of machines: executors' hosts come by label, and what their drivers say of them is cleaned
-of anything that looks like an address.
+Refuses to know addresses of machines: executors' hosts come by label, and what drivers, git and clients say in trouble
+is cleaned of anything that looks like an address.
 """
 
 import asyncio
-import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from services.report.hide import hide_addresses, host_label
 from services.report.web.front import Data, Front
 from services.report.web.store import Row
 from shared.db.outbox import SQL as FLOOR
@@ -24,15 +24,6 @@ from shared.settings import Settings
 NEWEST = 3
 """Branches shown of each stream; the rest is one link away."""
 ALIVE = timedelta(seconds=20)
-
-_ADDRESS = re.compile(
-    r"[\w.-]+@[\w.-]*\w(?::\d+)?|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[?(?<![\w:])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}\]?"
-)
-
-
-def hide_addresses(text: str) -> str:
-    """`text` without what looks like the address of a machine: user@host, IPv4, IPv6."""
-    return _ADDRESS.sub("…", text)
 
 
 async def status(front: Front, request: web.Request) -> Data:
@@ -54,7 +45,7 @@ async def _status(front: Front) -> Data:
         "health": [_health(row) for row in healths],
         "sources": await read.rows("sources"),
         "trees": await read.rows("trees"),
-        "hosts": [row | {"reason": hide_addresses(row["reason"])} for row in await read.rows("hosts")],
+        "hosts": _hosts(await read.rows("hosts")),
         "queues": await read.floor(FLOOR, "queue_lag"),
         "work": await read.floor(FLOOR, "work_summary"),
         "processes": [_process(row, now) for row in await read.floor(FLOOR, "processes")],
@@ -75,7 +66,8 @@ async def _streams(front: Front, now: datetime) -> list[Row]:
     runs = await runs_of_cuts(front, [row["id"] for row in rows], now)
     branches: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        branches[row["project"], row["stream"]].append(row | {"runs": runs[row["id"]]})
+        hidden = {"runs": runs[row["id"]], "error": hide_addresses(row["error"])}
+        branches[row["project"], row["stream"]].append(row | hidden)
     said = {(row["project"], row["name"]): row for row in await front.read.rows("stream_states")}
     return [
         {"project": project, "name": name, "every": every, "branches": branches[project, name]}
@@ -87,7 +79,7 @@ async def _streams(front: Front, now: datetime) -> list[Row]:
 def _upcoming(said: Row | None, now: datetime, every: timedelta) -> Row:
     """When the next branch is due, and what a stream waits for where it is not only the clock."""
     slot = said["next_slot"] if said else None
-    return {"next": max(slot or now, next_slot(now, every)), "waiting": said["waiting"] if said else ""}
+    return {"next": max(slot or now, next_slot(now, every)), "waiting": hide_addresses(said["waiting"]) if said else ""}
 
 
 def _configured(settings: Settings) -> list[tuple[str, str, timedelta]]:
@@ -99,7 +91,8 @@ async def runs_of_cuts(front: Front, cuts: Sequence[int], now: datetime) -> Mapp
     found: dict[int, list[Row]] = defaultdict(list)
     for row in await front.read.rows("cut_runs", list(cuts)):
         more = {"word": word_of(row, now), "counts": front.floor.settings.reports(row["remote"])}
-        found[row["cut_id"]].append(row | more)
+        hidden = {name: hide_addresses(row[name]) for name in ("reason", "plan_reason")}
+        found[row["cut_id"]].append(row | more | hidden)
     return found
 
 
@@ -136,9 +129,14 @@ def _open_run(row: Row, now: datetime) -> Row:
     }
 
 
+def _hosts(rows: Sequence[Row]) -> list[Row]:
+    return [
+        row | {"label": host_label(row["label"], number), "reason": hide_addresses(row["reason"])}
+        for number, row in enumerate(rows, 1)
+    ]
+
+
 def _health(row: Row) -> Row:
-    if row["room"] != "executor":
-        return row
     return row | {"text": hide_addresses(row["text"]), "name": hide_addresses(row["name"])}
 
 

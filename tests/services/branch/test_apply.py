@@ -72,6 +72,7 @@ async def test_nothing_is_announced_while_the_remote_is_down(world: World) -> No
     assert await world.floor.pool.fetchval("select count(*) from branch.applied_v") == 0
     health = await world.owner.fetchrow("select ok, text from floor.health where name = 'push netdev series'")
     assert health is not None
+    assert health is not None
     assert not health["ok"]
     (world.folder / "away.git").rename(world.remote)
     await world.owner.execute("update floor.work set due = now()")
@@ -247,6 +248,7 @@ async def test_a_ref_that_the_remote_refuses_holds_up_no_other(world: World) -> 
     assert (await row(world, good))["published"] is not None
     assert (await row(world, bad))["published"] is None
     health = await world.owner.fetchrow("select ok, text from floor.health where name = 'push netdev series'")
+    assert health is not None
     assert (health["ok"], "pre-receive hook declined" in health["text"]) == (False, True)
     hook.unlink()
     await world.owner.execute("update floor.work set due = now()")

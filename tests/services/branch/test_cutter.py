@@ -398,7 +398,7 @@ async def test_a_cut_by_hand_waits_until_the_queue_was_read(world: World) -> Non
         await world.owner.execute("update ingest.sources set queue_synced = now()")
     assert cutting.done()
     (cut,) = await cuts(world)
-    assert (await decisions(world, cut["id"]))[series][:2] == ("leave", "withdrawn")
+    assert series not in await decisions(world, cut["id"])
 
 
 async def test_a_source_that_is_paused_keeps_nobody_from_a_branch(world: World) -> None:

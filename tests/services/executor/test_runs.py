@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -93,7 +92,7 @@ async def test_the_practice_tree_from_plan_to_pack(
     assert await owner.fetchval("select count(*) from executor.durations where seconds > 0") == len(made.tests)
     assert await owner.fetchval("select count(*) from executor.attempts where ended is null") == 0
     hosts = await owner.fetch("select state, label, address from executor.hosts")
-    assert {(row["state"], row["label"]) for row in hosts} == {("idle", a.partition("@")[2]) for a in fleet.addresses}
+    assert {(row["state"], row["label"]) for row in hosts} == {("idle", "host1"), ("idle", "host2")}
     assert not [name for name in files_open() if "tars" in name]
     assert list((tmp_path / "data" / "executor" / "tars").iterdir()) == []
     assert run["expected_end"] <= wall()
@@ -230,14 +229,8 @@ async def test_an_owner_that_lost_its_lease_stops_and_the_other_ends_the_run(
 
 
 async def _owner_changed(world: World) -> bool:
-    numbers = await world.owner.fetchrow(
-        "select r.lease_number = w.lease_number as same, p.state from ledger.runs r, floor.work w, executor.plans p "
-        "where w.kind = $1", world.kind
-    )  # fmt: skip
-    events = await world.owner.fetchval("select count(distinct lease_number) from executor.attempts")
-    assert numbers is not None
     first = await world.owner.fetchval("select min(lease_number) from executor.attempts")
-    return bool(numbers["same"] and events and (await world.run_row())["lease_number"] > first)
+    return bool((await world.run_row())["lease_number"] > first)
 
 
 async def test_paused_waits_and_says_so(database: Database, floor_for: FloorFor, fleet: Fleet, tmp_path: Path) -> None:
@@ -300,9 +293,15 @@ async def test_no_host_puts_off_until_the_deadline_and_then_blames_no_test(
     run, plan = await world.run_row(), await world.plan_row()
     assert (run["state"], run["cause"], plan["state"]) == ("abandoned", "infra", "abandoned")
     assert "host key" in run["reason"]
+    public = f"{run} {plan} {await owner_says(world, 'select * from executor.hosts_v')}"
+    assert not any(str(host.port) in public for host in fleet.hosts)
     assert await world.results() == {}
     assert await world.events("run.done") == 1
     assert await world.owner.fetchval("select count(*) from executor.hosts where state = 'broken'") == 2
+
+
+async def owner_says(world: World, query: str) -> str:
+    return str([dict(row) for row in await world.owner.fetch(query)])
 
 
 async def test_a_commit_that_cannot_be_had_is_infra(
@@ -395,15 +394,11 @@ async def test_a_hung_desk_lets_the_run_go_on_elsewhere(
         work = await world.claim()
         first = asyncio.ensure_future(world.at_desk(work))
         await until((tmp_path / "here").exists)
-        await world.owner.execute("update floor.leases set until = now() + interval '1 minute'")
         again = await world.claim()
         assert again.number > work.number
+        second = asyncio.ensure_future(world.do(again))
+        await until(lambda: _owner_changed(world))
         (tmp_path / "go").touch()
-        await world.do(again)
-        await first
+        await asyncio.gather(first, second)
         await check_ended(world)
         assert await world.owner.fetchval("select max(attempts) from floor.work") == 0
-
-
-def test_a_lease_of_minutes_is_longer_than_any_of_these_tests() -> None:
-    assert timedelta(minutes=5) > timedelta(seconds=120)

@@ -63,7 +63,8 @@ async def a_cut(
     """A branch announced `ago` seconds ago. Gives its id."""
     now = datetime.now(UTC) - timedelta(seconds=ago)
     return int(await owner.fetchval(
-        """insert into branch.cuts (project, stream, slot, purpose, name, state, tree, base, commit, public_url, announced)
+        """insert into branch.cuts (project, stream, slot, purpose, name, state, tree, base, commit,
+                                     public_url, announced)
            values ('netdev', 'net-next', $1, 'by-hand', $2, 'announced', 'net-next', $4, $3, $5, $1) returning id""",
         now, name, commit, "b" * 40, url,
     ))  # fmt: skip
@@ -147,9 +148,8 @@ def a_world(
     floor: Floor, owner: Pool, fleet: Fleet, suite: Suite, cut: int, number: int = 0, driver: Driver | None = None
 ) -> World:
     table = floor.settings.executors[number]
-    return World(
-        floor, owner, Bench(table, driver or driver_of(fleet), suite, Trees(floor.settings.data, "netdev")), cut
-    )
+    trees = Trees(floor.settings.data, "netdev")
+    return World(floor, owner, Bench(table, driver or driver_of(fleet), suite, trees, patience=0.05), cut)
 
 
 class HeldBlobs(DiskBlobs):

@@ -126,11 +126,15 @@ async def test_held_waits_for_the_other(pool: Pool) -> None:
 
 
 async def test_who_loses_what_it_holds_gets_an_infra_error(pool: Pool) -> None:
+
+    async def lose() -> None:
+        async with held(pool, "one", "me", SHORT):
+            await steal(pool)
+            await asyncio.Event().wait()
+
     async with asyncio.timeout(15):
         with pytest.raises(InfraError, match="the lease of one was lost"):
-            async with held(pool, "one", "me", SHORT):
-                await steal(pool)
-                await asyncio.Event().wait()
+            await lose()
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0

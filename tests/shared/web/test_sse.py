@@ -212,12 +212,21 @@ async def test_a_reader_too_many_is_told_so(log: Log, http: aiohttp.ClientSessio
         answer.close()
 
 
+async def test_a_long_poll_counts_as_a_reader(log: Log, http: aiohttp.ClientSession) -> None:
+    answers = [await http.get(log.url()) for _ in range(8)]
+    url = log.server.make_url("/api/v1/events")
+    async with http.get(url, params={"wait": "5"}) as refused, http.get(url) as at_once:
+        assert (refused.status, at_once.status) == (429, 200)
+    for answer in answers:
+        answer.close()
+
+
 async def test_readers_leave_when_they_go(log: Log, http: aiohttp.ClientSession) -> None:
     answer = await http.get(log.url())
     await anext(blocks(answer))
     answer.close()
     async with asyncio.timeout(5):
-        while log.hub.readers:  # noqa: ASYNC110 (the server learns of it from the kernel, not from us)
+        while log.hub.readers:
             await asyncio.sleep(0.01)
 
 

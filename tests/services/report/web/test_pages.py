@@ -73,12 +73,20 @@ async def test_what_is_not_there_and_what_makes_no_sense(client: aiohttp.ClientS
         await get(client, path, 400)
 
 
-async def test_nothing_shows_where_a_machine_is(client: aiohttp.ClientSession) -> None:
-    for path in ("/", "/status.json"):
+async def test_nothing_shows_where_a_machine_is(site: Site, client: aiohttp.ClientSession) -> None:
+    owner = site.world.owner
+    await owner.execute("update ledger.runs set reason = 'root@secret-host: no answer'")
+    await owner.execute("update ledger.cases set detail = 'root@secret-host: lost', cause = 'infra'")
+    await owner.execute("update executor.plans set reason = 'ssh to 192.0.2.7:22 timed out'")
+    await owner.execute("update branch.cuts set error = 'asking ci@secret-host:x.git for its refs'")
+    await owner.execute("update report.posts set answer = 'patchwork cannot be reached: 192.0.2.7'")
+    for path in ("/", "/status.json", "/branches", f"/branch/{BRANCH}", f"/branch/{BRANCH}.json", "/run/1",
+                 "/run/1.json", "/api/v1/runs/1/cases", "/contest", "/contest.json", "/api/v1/branches"):  # fmt: skip
         text = await get(client, path)
         assert "192.0.2.7" not in text
         assert "secret-host" not in text
-        assert "jane@example.org" not in text
+    assert "192.0.2.7" not in await get(client, "/series/1")
+    assert "jane@example.org" not in await get(client, "/status.json")
 
 
 async def test_status_shows_what_is_wrong_and_why(client: aiohttp.ClientSession) -> None:

@@ -1,0 +1,149 @@
+"""The configuration: every fault named by the path of its key, all at once; secrets never in the open."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import Refused
+from shared.settings import load, parse, parse_duration, secret
+
+GOOD = """
+data = "/tmp/x"
+[[remotes]]
+name = "lab"
+report = true
+[[executors]]
+remote = "lab"
+name = "vm"
+streams = ["net-next"]
+suite = { kind = "script" }
+driver = { kind = "ssh" }
+[projects.netdev.trees.net-next]
+git = "https://example.org/net-next.git"
+[projects.netdev.streams.net-next]
+tree = "net-next"
+push = "git@example.org:x.git"
+every = "3h"
+"""
+
+FAULTS = [
+    ('data = "/tmp/x"', 'dada = "/tmp/x"', "dada: there is no such key"),
+    ('every = "3h"', 'every = "3 hours"', "projects.netdev.streams.net-next.every: a duration like"),
+    ('every = "3h"', "every = true", "projects.netdev.streams.net-next.every: "),
+    ('tree = "net-next"', 'tree = "net"', "projects.netdev: streams.net-next.tree: no tree net in this project"),
+    ('push = "git@example.org:x.git"', "", "projects.netdev.streams.net-next.push: Field required"),
+    ('push = "git', 'gate = ["appply"]\npush = "git', "streams.net-next.gate: nothing produces appply"),
+    (
+        'push = "git',
+        'context = "apply"\npush = "git',
+        "streams.net-next.context: 'apply' is used for the series itself",
+    ),
+    ('push = "git', 'context = "a b"\npush = "git', "projects.netdev.streams.net-next.context: String should match"),
+    ('remote = "lab"', 'remote = "lap"', "executors.0.remote: no remote 'lap'"),
+    ('streams = ["net-next"]', 'streams = ["net"]', "executors.0.streams: no stream net"),
+    ('name = "vm"', 'name = "../vm"', "executors.0.name: String should match"),
+    ("report = true\n", 'report = true\n[[remotes]]\nname = "lab"\n', "remotes: a name stands twice"),
+    ('data = "/tmp/x"', "data = ", "Invalid value"),
+    ('data = "/tmp/x"', '[web]\nlisten = "8080"', "web.listen: String should match"),
+    ('data = "/tmp/x"', "[database]\npool = 1", "database.pool: Input should be greater than or equal to 2"),
+]
+
+
+def test_the_good_one_is_good() -> None:
+    settings = parse(GOOD)
+    name, project, stream = settings.project_of("net-next")
+    assert (name, project.takes(stream)) == ("netdev", ("net-next",))
+    assert stream.every == timedelta(hours=3)
+    assert [e.name for e in settings.executors_of("net-next")] == ["vm"]
+    assert settings.reports("lab")
+    assert not settings.reports("other")
+    assert settings.public_url == "http://127.0.0.1:8080"
+    with pytest.raises(Refused, match=r"no stream 'net' \(there is: net-next\)"):
+        settings.project_of("net")
+
+
+@pytest.mark.parametrize(("good", "bad", "told"), FAULTS)
+def test_a_fault_is_named_by_its_key(good: str, bad: str, told: str) -> None:
+    assert GOOD.count(good)
+    with pytest.raises(Refused) as raised:
+        parse(GOOD.replace(good, bad, 1), "my.toml")
+    assert told in str(raised.value)
+    assert all(line.startswith("my.toml: ") for line in str(raised.value).splitlines())
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(Refused) as raised:
+        parse(
+            GOOD.replace('every = "3h"', 'every = "x"\nskips = "y"\nodd = 1').replace(
+                "[[remotes]]", "odder = 2\n[[remotes]]"
+            )
+        )
+    assert len(str(raised.value).splitlines()) == 4
+
+
+def test_two_streams_share_no_context() -> None:
+    two = GOOD + '[projects.netdev.streams.other]\ntree = "net-next"\npush = "x"\n'
+    with pytest.raises(Refused, match=r"streams\.other\.context: 'contest' is that of net-next"):
+        parse(two)
+
+
+def test_a_preset_gives_what_is_not_set() -> None:
+    text = GOOD + '[projects.netdev.triage]\npreset = "netdev"\nours = ["mine"]\n'
+    triage = parse(text).projects["netdev"].triage
+    assert triage.ours == ("mine",)
+    assert triage.not_
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("3h", 10800), ("1h30m", 5400), ("5d", 432000), ("250ms", 0.25), ("1.5h", 5400)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@given(st.text(max_size=12))
+def test_any_other_text_is_no_duration(text: str) -> None:
+    try:
+        found = parse_duration(text)
+    except ValueError:
+        return
+    assert isinstance(found, timedelta)
+    assert text[:1].isdigit()
+
+
+@pytest.mark.parametrize("value", [True, 90, 1.5, None, "99999999999999d"])
+def test_a_bare_number_is_no_duration(value: object) -> None:
+    with pytest.raises(ValueError):
+        parse_duration(value)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"none\.toml: No such file or directory; copy config/example\.toml"):
+        load(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_bytes(b"data = '\xff'")
+    with pytest.raises(Refused, match="not UTF-8 at byte 8"):
+        load(tmp_path / "bad.toml")
+
+
+def test_a_secret_is_read_from_a_file_that_is_its_owners_alone(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("hunter2\n")
+    file.chmod(0o640)
+    with pytest.raises(Refused, match=r"token_file: .* can be read by others; chmod 600 it") as raised:
+        secret(file=file, what="token_file")
+    assert "hunter2" not in str(raised.value)
+    file.chmod(0o600)
+    assert secret(file=file, what="token_file") == "hunter2"
+    with pytest.raises(Refused, match="No such file"):
+        secret(file=tmp_path / "none", what="token_file")
+
+
+def test_a_secret_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Refused, match="token_env: the environment has no NETCI_TEST_TOKEN"):
+        secret(env="NETCI_TEST_TOKEN", what="token_env")
+    monkeypatch.setenv("NETCI_TEST_TOKEN", "hunter2")
+    assert secret(env="NETCI_TEST_TOKEN", what="token_env") == "hunter2"
+    assert secret(what="nothing named") == ""
