@@ -58,7 +58,10 @@ def _maker(place: str) -> MakeRoom:
 def parser() -> argparse.ArgumentParser:
     """The whole command line, rooms' own commands included."""
     top = argparse.ArgumentParser(
-        prog="netci", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="netci",
+        description="A CI for kernel subsystems: series from Patchwork, tested branches, checks back on Patchwork.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--config", type=Path, default=None, metavar="FILE", help="the configuration (TOML)")
     top.add_argument("--log", default="info", choices=("debug", "info", "warning", "error"), help="how much to log")

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from shared.clock import wall
 from shared.db.embedded import Embedded, attach, find_binaries, running
@@ -30,7 +31,7 @@ from shared.settings import Settings
 
 MARK = "netci-backup.json"
 SCHEMAS = ("public", "floor", "ledger", "ingest", "branch", "executor", "report")
-FOLDERS = ("blobs", "git")
+FOLDERS = ("blobs", "git", "rr-cache")
 
 
 def add(commands: Any) -> None:
@@ -134,12 +135,27 @@ def _copy(source: Path, target: Path) -> None:
             raise InfraError(f"cannot copy {source}: {left[0]}") from exc
 
 
+def _without_password(dsn: str) -> tuple[str, str]:
+    """The address and the password apart: command lines are read by everybody on the machine."""
+    parts = urlsplit(dsn)
+    if not parts.password:
+        return dsn, ""
+    user, _, at = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}@{at}").geturl(), unquote(parts.password)
+
+
 async def _pg(program: str, dsn: str, *options: str) -> None:
     path = find_binaries().folder / program
     if not path.exists():
         raise Missing(f"{program} is missing beside postgres: apt-get install postgresql-client")
+    bare, password = _without_password(dsn)
     process = await asyncio.create_subprocess_exec(
-        str(path), f"--dbname={dsn}", *options, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+        str(path),
+        f"--dbname={bare}",
+        *options,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=os.environ | ({"PGPASSWORD": password} if password else {}),
     )
     try:
         async with asyncio.timeout(3600):
@@ -204,6 +220,8 @@ async def _new_epoch(dsn: str) -> None:
         async with conn.transaction():
             await conn.execute("update floor.sequencer set epoch = gen_random_uuid()")
             await conn.execute("delete from floor.leases")
+            # Above every number that was drawn after the backup: hosts refuse a number older than they have seen.
+            await conn.execute("select setval('floor.lease_numbers', (extract(epoch from now()) * 100)::bigint)")
             await conn.execute("delete from floor.processes")
             await conn.execute(
                 "update floor.work set state = 'ready', due = now(), lease_until = null, lease_holder = null "

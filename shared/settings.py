@@ -37,7 +37,12 @@ def parse_duration(value: object) -> object:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 Context = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
-Listen = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}$")]
+Listen = Annotated[
+    str,
+    Field(
+        pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]*):(0|[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])$"
+    ),
+]
 
 
 class Table(BaseModel):
@@ -274,6 +279,8 @@ def _say(source: str, error: Any) -> str:
     words = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         words = "there is no such key"
+    if error["type"] == "string_pattern_mismatch" and where.endswith("listen"):
+        words = f"{error['input']!r} is no address: HOST:PORT, as 127.0.0.1:8080"
     return f"{source}: {where}: {words}" if where else f"{source}: {words}"
 
 

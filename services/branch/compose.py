@@ -67,7 +67,6 @@ class MergeDone:
     ours: Sha
     commit: Sha
     files: tuple[str, ...] = ()
-    log: str = ""
 
     def as_json(self) -> dict[str, object]:
         return {"tree": self.tree.name, "url": self.tree.url, "head": self.tree.head, "state": self.state,
@@ -133,7 +132,7 @@ async def _merge_trees(store: Store, plan: Plan) -> list[MergeDone]:
         message = f"Merge {tree.url} {tree.branch}\n"
         result = await merge(store, ours, tree.head, message, committer=plan.committer, now=plan.now)
         if isinstance(result, Conflict):
-            done.append(MergeDone(tree, "conflict", ours, ours, shown_all(result.files), result.log))
+            done.append(MergeDone(tree, "conflict", ours, ours, shown_all(result.files)))
             continue
         state = "already" if result.already else "resolved" if result.resolved else "merged"
         done.append(MergeDone(tree, state, ours, result.commit, result.resolved))

@@ -213,7 +213,7 @@ class Cutter:
             return None
         found: set[SeriesId] = set()
         for name in request.message_ids:
-            rows = await table.find_series(conn, name)
+            rows = await table.find_series(conn, name, self.project)
             found.update(SeriesId(row["id"]) for row in rows[:1])
         return frozenset(found)
 

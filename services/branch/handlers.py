@@ -7,7 +7,7 @@ from shared.db.work import cancel, enqueue
 from shared.events import SeriesArrived, SeriesChanged, TreeMoved
 
 TRIES = 6
-"""How often a series that does not apply is tried again as its trees move."""
+"""How often a series that does not apply is tried again at once as its trees move."""
 
 _AT_ONCE = 50
 

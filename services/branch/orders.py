@@ -26,9 +26,9 @@ class Ordered:
     why: str
 
 
-async def the_series(conn: Connection, message_id: str) -> Record:
-    """The newest series that a message id names: its own, its cover's or a patch's. Raises Missing."""
-    rows = await find_series(conn, message_id)
+async def the_series(conn: Connection, message_id: str, project: str = "") -> Record:
+    """The newest series that a message id names, one of `project` if there is any. Raises Missing."""
+    rows = await find_series(conn, message_id, project)
     if not rows:
         raise Missing(f"no series has a mail {message_id!r}; give the message id of its cover letter or of a patch")
     return rows[0]
@@ -67,7 +67,7 @@ async def request_cut(
     """
     project, _, _ = settings.project_of(stream)
     async with conn.transaction():
-        found = [await the_series(conn, name) for name in names]
+        found = [await the_series(conn, name, project) for name in names]
         if strange := [row["message_id"] for row in found if row["project"] != project]:
             raise Refused(f"{strange[0]} is not of project {project}, to which {stream} belongs")
         ids = [row["message_id"] for row in found] or None

@@ -46,10 +46,11 @@ order by s.id limit 1000
 
 -- refused_for --
 -- project text, tree text, tries integer, most integer
--- Series that did not apply, may still be wanted, and have not been tried too often.
+-- Series that did not apply, may still be wanted, and have not been tried too often; those that were are tried twice a
+-- day, as what they wait for may be merged after weeks.
 select a.series_id from branch.applied a
 join ingest.series_v s on s.id = a.series_id and s.revision = a.revision and s.state = 'active'
-where a.project = $1 and a.outcome = 'refused' and not a.already and $2 = any(s.trees) and a.tries < $3
+where a.project = $1 and a.outcome = 'refused' and not a.already and $2 = any(s.trees) and (a.tries < $3 or a.at < now() - interval '12 hours')
 order by a.at desc limit $4
 
 -- record_applied --
@@ -90,7 +91,8 @@ delete from branch.applied where series_id = $1 and revision = $2 and published 
 
 -- candidates --
 -- project text, stream text, named bigint[]
--- Everything that is pending, and what was on the stream's last branch and is not pending any more.
+-- Everything that is pending, what a person included although it is not ours, and what was on the stream's last
+-- branch and is not pending any more.
 with last as (
     select max(id) as id from branch.cuts
     where project = $1 and stream = $2 and purpose in ('scheduled', 'by-hand') and state <> 'failed'
@@ -109,6 +111,8 @@ left join branch.orders o on o.project = s.project and o.message_id = s.message_
 where s.project = $1 and s.id in (
     select p.id from ingest.series_v p where p.project = $1 and p.state = 'active'
     union all select unnest($3::bigint[])
+    union all select n.id from branch.orders i join ingest.series_v n on n.project = i.project
+        and n.message_id = i.message_id and n.state = 'ignored' where i.project = $1 and i.verb = 'include'
     union all select x.series_id from branch.selections x join last on x.cut_id = last.id where x.decision = 'take')
 order by s.arrived, s.id
 

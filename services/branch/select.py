@@ -76,8 +76,8 @@ class Selection:
 def select(pending: Sequence[Candidate], rules: Rules, named: Collection[SeriesId] | None = None) -> Selection:
     """Decide on every series of `pending`.
 
-    With `named` (a cut by hand) only those are thought of, and the gate, delegates and trees do not matter: a
-    person asked for exactly these. What a person held or dropped stays off all the same.
+    With `named` (a cut by hand) only those are thought of, and the gate, delegates and trees do not matter, nor that
+    ingest finds them not ours: a person asked for exactly these. What was held or dropped stays off all the same.
     """
     take: dict[SeriesId, Reason] = {}
     leave: dict[SeriesId, Reason] = {}
@@ -110,14 +110,15 @@ def _for(one: Candidate, named: bool) -> Reason:
 
 def _against(one: Candidate, rules: Rules, named: bool) -> Iterator[Reason]:
     """Every rule that speaks against it, the weightiest first."""
-    if one.state != "active":
+    wanted = named or (one.order is not None and one.order.verb == "include")
+    if one.state != "active" and not (wanted and one.state == "ignored"):
         yield _gone(one)
     if one.order and one.order.verb in ("drop", "hold"):
         words = {"drop": "dropped", "hold": "held"}[one.order.verb]
         yield Reason(one.order.verb, f"{words} by {one.order.by}: {one.order.why}")
     if one.pull and not one.settled:
         yield Reason("apply", one.settled_reason or "the pull request is not fetched yet")
-    if not named and not (one.order and one.order.verb == "include"):
+    if not wanted:
         yield from _not_for_us(one, rules)
         yield from _gated(one, rules)
 

@@ -245,6 +245,10 @@ async def record_selection(conn: Connection, cut_id: CutId, pending: Sequence[Ca
     await conn.executemany(SQL["record_selection"], rows)
 
 
-async def find_series(conn: Connection | Pool, message_id: str) -> list[Record]:
-    """The series that a message id names: its own, its cover letter's, or one of its patches'; newest first."""
-    return await conn.fetch(SQL["find_series"], message_id.strip().strip("<>"))
+async def find_series(conn: Connection | Pool, message_id: str, project: str = "") -> list[Record]:
+    """The series that a message id names: its own, its cover letter's, or one of its patches'; newest first.
+
+    A mail that went to two lists is a series in two projects; those of `project` come first.
+    """
+    rows = await conn.fetch(SQL["find_series"], message_id.strip().strip("<>"))
+    return sorted(rows, key=lambda row: row["project"] != project)

@@ -72,11 +72,12 @@ order by c.id
 
 -- selections --
 -- cut bigint
+-- An ignored series is on a branch only where a person wanted it there.
 select s.series_id, s.revision, s.decision, s.rule, s.reason, s.patch_number, s.files,
        coalesce(p.title, '') as patch_title, coalesce(r.title, '') as rival_title,
        coalesce(r.message_id, '') as rival_message_id
 from branch.selections_v s
-join ingest.series_v v on v.id = s.series_id and v.revision = s.revision and v.state = 'active'
+join ingest.series_v v on v.id = s.series_id and v.revision = s.revision and v.state in ('active', 'ignored')
 left join ingest.patches_v p on p.series_id = s.series_id and p.number = s.patch_number
 left join ingest.series_v r on r.id = s.rival
 where s.cut_id = $1 and (s.decision = 'take' or s.rule = 'conflict')
@@ -101,7 +102,7 @@ where s.changed > $1 and s.state in ('active', 'ignored', 'malformed') and (s.st
        or (a.outcome = 'applied'
            and exists (select from report.verdicts v where v.series_id = s.id and v.revision = s.revision
                        and v.context = 'apply' and v.state = 'fail' and not v.by_hand)))
-order by s.id
+order by s.id limit 2000
 
 -- series_by_message --
 -- message_id text
@@ -191,7 +192,7 @@ where v.project = $1 and v.at > $4 and exists (
         where o.patch_id = p.id and o.context = v.context and o.channel = $2 and o.status <> 'dropped'
           and (o.mode = $3 or o.mode = 'on')
         order by o.id desc limit 1))
-order by v.series_id
+order by v.series_id limit 2000
 
 -- due_posts --
 -- project text, channel text, most integer

@@ -50,6 +50,8 @@ _REFUSES = (
 
 def surely_away(exc: BaseException) -> bool:
     """Whether `exc` can only mean that the database went away; a time-out or an OSError may be anybody's."""
+    if isinstance(exc, asyncpg.InternalClientError):
+        return True  # The client stumbled over an answer that broke off.
     if isinstance(exc, asyncpg.InterfaceError):
         return "clos" in str(exc)  # "connection is closed", "pool is closing"; else a call of ours is wrong
     return isinstance(exc, AWAY) and isinstance(exc, asyncpg.PostgresError)

@@ -11,7 +11,7 @@ from typing import Any, Never, Protocol
 import structlog
 from aiohttp import web
 
-from shared.errors import Transient
+from shared.errors import Refused, Transient
 from shared.formats.clean import plain
 from shared.metrics import exposition
 from shared.web.client import TRUSTED, address_of, networks
@@ -74,6 +74,14 @@ async def in_time(request: web.Request, handler: Callable[..., Any]) -> web.Stre
         raise Transient(f"this took over {TIME_LIMIT:.0f} s and was given up") from exc
 
 
+@web.middleware
+async def storable(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
+    """Refuse what the database could not even be asked for: nothing there has a NUL in its name."""
+    if "\0" in request.path or any("\0" in value for value in request.query.values()):
+        raise Refused("there is no name with a NUL in it")
+    return await handler(request)  # type: ignore[no-any-return]
+
+
 async def healthz(request: web.Request) -> web.Response:
     """The process is alive. Asks nothing of anybody, so that a database outage does not restart us."""
     return web.Response(text="ok\n")
@@ -96,7 +104,7 @@ def make_app(
     """The bare application. `trusted` are proxies whose forwarded address is believed; `body_limit` is in bytes."""
     limits = [rates.middleware] if rates is not None else []
     app = web.Application(
-        middlewares=[one_line, *limits, conditional, answer_errors, in_time], client_max_size=body_limit
+        middlewares=[one_line, *limits, conditional, answer_errors, storable, in_time], client_max_size=body_limit
     )
     app[TRUSTED] = networks(trusted)
     app[PATIENT] = set()

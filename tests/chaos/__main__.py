@@ -10,6 +10,7 @@ import random
 import sys
 import time
 
+from tests.chaos.killer import Say
 from tests.chaos.run import Report, compare
 
 
@@ -33,7 +34,7 @@ def main() -> None:
     sys.exit(1 if report.faults else 0)
 
 
-def _teller(verbose: bool):  # type: ignore[no-untyped-def]
+def _teller(verbose: bool) -> Say:
     start = time.monotonic()
 
     def say(text: str) -> None:

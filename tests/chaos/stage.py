@@ -131,8 +131,8 @@ async def staged(seed: int, rounds: int, *, broker: bool, keep: bool = False) ->
     try:
         async with AsyncExitStack() as stack:
             tree, made = await asyncio.to_thread(waves, folder / "world", seed, rounds)
-            rabbit = await _servers(stack, broker)
-            postgres = await _database(stack)
+            rabbit = await _broker(stack, folder) if broker else None
+            postgres = await _database(stack, folder)
             patchwork = await stack.enter_async_context(served())
             fleet = await stack.enter_async_context(served_hosts(2, folder / "hosts"))
             stage = Stage(folder, mark, tree, made, patchwork, fleet, postgres, rabbit, {})
@@ -144,20 +144,22 @@ async def staged(seed: int, rounds: int, *, broker: bool, keep: bool = False) ->
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _servers(stack: AsyncExitStack, broker: bool) -> RabbitMQ | None:
-    if not broker:
-        return None
-    rabbit = RabbitMQ()
-    stack.callback(shutil.rmtree, rabbit.folder, ignore_errors=True)
+async def _broker(stack: AsyncExitStack, folder: Path) -> RabbitMQ:
+    rabbit = RabbitMQ(_made(folder / "broker"))
     stack.callback(rabbit.close)
     rabbit.start()
     await asyncio.to_thread(rabbit.wait)
     return rabbit
 
 
-async def _database(stack: AsyncExitStack) -> LastingPostgres:
-    postgres = LastingPostgres()
-    stack.callback(postgres.close)
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+async def _database(stack: AsyncExitStack, folder: Path) -> LastingPostgres:
+    postgres = LastingPostgres(_made(folder / "server"))
+    stack.callback(postgres.kill)
     await asyncio.to_thread(postgres.start)
     await postgres.ready()
     conn = await connect(postgres.dsn.replace("/netci?", "/postgres?"))

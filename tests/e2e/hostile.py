@@ -6,8 +6,8 @@ CANARY = "netci-canary-7f3d2c"
 """Every hostile path ends in this name, so that a file of that name anywhere is a file that got away."""
 
 _LINK = (
-    f"diff --git a/net/way-out b/net/way-out\nnew file mode 120000\nindex 0000000..e69de29\n--- /dev/null\n"
-    f"+++ b/net/way-out\n@@ -0,0 +1 @@\n+/var/tmp\n\\ No newline at end of file\n-- \n2.43.0\n"
+    "diff --git a/net/way-out b/net/way-out\nnew file mode 120000\nindex 0000000..e69de29\n--- /dev/null\n"
+    "+++ b/net/way-out\n@@ -0,0 +1 @@\n+/var/tmp\n\\ No newline at end of file\n-- \n2.43.0\n"
 )
 _BINARY = (
     "diff --git a/net/eve.bin b/net/eve.bin\nnew file mode 100644\nindex 0000000..1111111\n"
@@ -27,14 +27,22 @@ PATHS = (
     Hostile("gitmodules", (adds(".gitmodules", '[submodule "x"]'),), "git's own files"),
     Hostile("quoted", (adds(f'net/\\056\\056/{CANARY}"', old='"a/', new='"b/'),), "quoted path|leaves its folder"),
     Hostile("backslash", (adds(f"net\\..\\{CANARY}"),), "backslash|headers disagree"),
-    Hostile("endless-name", (adds(f"net/{CANARY}" + "x" * 4100),), "longer (than file systems take|or deeper than any can be)"),
+    Hostile(
+        "endless-name",
+        (adds(f"net/{CANARY}" + "x" * 4100),),
+        "longer (than file systems take|or deeper than any can be)",
+    ),
     Hostile("two-names", (changes().replace(f"+++ b/{GOOD_FILE}", f"+++ b/net/{CANARY}"),), "disagree"),
 )
 
 MODES = (
     Hostile("symlink", (_LINK,), "symbolic link"),
     Hostile("through-symlink", (_LINK, adds(f"net/way-out/{CANARY}")), "symbolic link"),
-    Hostile("through-ours", (adds(f"tools/outside/{CANARY}"),), "outside: .*symbolic link|beyond a symbolic link|does not apply"),
+    Hostile(
+        "through-ours",
+        (adds(f"tools/outside/{CANARY}"),),
+        "outside: .*symbolic link|beyond a symbolic link|does not apply",
+    ),
     Hostile("submodule", (adds("net/module", "Subproject commit " + "1" * 40, mode="160000"),), "submodule"),
     Hostile("setuid", (adds(f"net/{CANARY}", mode="104755"),), "file mode"),
 )
@@ -48,8 +56,12 @@ SHAPES = (
     Hostile("carriage-in-a-name", (adds(f"net/{CANARY}\r"),), "cannot be shown|disagree|two names"),
     Hostile("ed-script", (_ED,), "ed|hunk|does not apply"),
     Hostile("nothing-there", (changes(path=f"net/{CANARY}.c"),), "does not apply"),
-    Hostile("two-mails-in-one", (changes("\treturn 14;"),), "1 patches are listed and 2 are in the mbox",
-            body=f"\nFrom eve@eve.example Mon Sep 17 00:00:00 2001\nSubject: [PATCH] x\n\n{adds('net/more.c')}"),
+    Hostile(
+        "two-mails-in-one",
+        (changes("\treturn 14;"),),
+        "1 patches are listed and 2 are in the mbox",
+        body=f"\nFrom eve@eve.example Mon Sep 17 00:00:00 2001\nSubject: [PATCH] x\n\n{adds('net/more.c')}",
+    ),
     Hostile("many-patches", tuple(changes(f"\treturn {n};") for n in range(600)), "more than 500"),
 )
 

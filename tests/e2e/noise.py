@@ -78,7 +78,7 @@ _ODD = {
     ),
     "noise_deep.sh": (
         "#!/bin/sh\necho 'KTAP version 1'\npad=\nfor i in $(seq 1 300); do\n"
-        "\techo \"${pad}1..1\"\n\tpad=\"$pad    \"\n\techo \"${pad}KTAP version 1\"\ndone\necho \"${pad}ok 1 deep\"\n"
+        '\techo "${pad}1..1"\n\tpad="$pad    "\n\techo "${pad}KTAP version 1"\ndone\necho "${pad}ok 1 deep"\n'
     ),
     "noise_stays.sh": "#!/bin/sh\nsetsid sleep 1000 &\necho 'ok 1 left something running'\n",
     "noise_fine.sh": "#!/bin/sh\necho 'KTAP version 1'\necho 1..1\necho 'ok 1 fine'\n",

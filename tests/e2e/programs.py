@@ -37,9 +37,7 @@ async def started(*words: str, env: Mapping[str, str] | None = None, cwd: Path =
     )  # fmt: skip
 
 
-async def netci(
-    *words: str, patience: float = 60, env: Mapping[str, str] | None = None, cwd: Path = ROOT
-) -> Ended:
+async def netci(*words: str, patience: float = 60, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> Ended:
     """Run `netci WORDS` to its end, `patience` seconds at most."""
     process = await started(*words, env=env, cwd=cwd)
     try:
@@ -56,7 +54,7 @@ async def until(done: Callable[[], bool], what: str, patience: float = 60) -> No
     """Wait until a server in this process shows it. Fails with `what`."""
     try:
         async with asyncio.timeout(patience):
-            while not done():  # noqa: ASYNC110  what it looks at knows nothing of us
+            while not done():
                 await asyncio.sleep(0.1)
     except TimeoutError:
         raise AssertionError(f"after {patience:g} s it is still not so that {what}") from None

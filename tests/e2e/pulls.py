@@ -73,6 +73,9 @@ def addresses(port: int) -> dict[str, tuple[str, str]]:
         "mapped": (f"https://[::ffff:127.0.0.1]:{port}/net.git main", no_address),
         "six": (f"https://[::1]:{port}/net.git main", no_address),
         "not-on-the-list": ("https://evil.example/net.git main", "not on the project's list"),
-        "beside-the-list": ("https://git.kernel.org/pub/scm/linux/kernel/git-evil/net.git main", "not on the project's"),
+        "beside-the-list": (
+            "https://git.kernel.org/pub/scm/linux/kernel/git-evil/net.git main",
+            "not on the project's",
+        ),
         "out-of-the-list": (f"https://{KERNEL}../../../../evil/net.git main", "no plain address"),
     }

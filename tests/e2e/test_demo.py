@@ -1,6 +1,5 @@
 """The demo ends with the right verdicts and says so; what would be wrong is named, each by its own words."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,9 +72,9 @@ class Ending:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder: Path = tmp_path_factory.mktemp("world")
-    yield write(folder, 3)
+    return write(folder, 3)
 
 
 def ending(world: World, *, conflict: str | None = None, good: str = "success") -> Ending:

@@ -1,5 +1,6 @@
 """The web front's composition root: which path shows what, and the server that listens."""
 
+import os
 from collections.abc import Callable
 from typing import Any, Never
 
@@ -10,7 +11,7 @@ from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, Front, Page, page, twin
 from services.report.web.store import Reading
 from services.report.web.words import FILTERS, badge
-from shared.errors import InfraError
+from shared.errors import Refused
 from shared.floor import Floor
 from shared.race import race
 from shared.web.app import READY, Ready, listen, make_app
@@ -101,7 +102,7 @@ async def serve(
     """Serve the front on ``web.listen`` until cancelled. `extra` may add routes, such as ingest's;
     `readiness` is what /readyz tells (without it: whether the front itself can read).
 
-    Raises InfraError where the address can't be listened on, and what the database raises while it is away.
+    Raises Refused where the address can't be listened on, and what the database raises while it is away.
     """
     hub = Hub(floor.pool, floor.bells)
     await hub.start()
@@ -115,4 +116,5 @@ async def _listen(app: web.Application, address: str, ready: Callable[[], None] 
     try:
         await listen(app, address, ready)
     except OSError as exc:
-        raise InfraError(f"can't listen on {address}: {exc.strerror}") from exc
+        # Somebody else has it, or this machine has it not: waiting mends neither.
+        raise Refused(f"web.listen: can't listen on {address}: {os.strerror(exc.errno or 0)}") from exc

@@ -46,8 +46,8 @@ async def _rows(front: Front, wanted: Contest) -> list[Row]:
 
 async def _name(front: Front, name: str) -> int | None:
     """The id of a name, None for any, -1 for one that no lab ever said."""
-    if not name or "\0" in name:
-        return -1 if name else None
+    if not name:
+        return None
     found = await front.read.value("name_id", name)
     return -1 if found is None else int(found)
 

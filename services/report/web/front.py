@@ -4,9 +4,10 @@ A page is a function from (front, request) to a mapping; its template and its JS
 so neither can show what the other hides.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,8 @@ class Front:
     read: Reading
     pages: Pages
     fresh: Fresh
+    logs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    """Packs of logs held at one time: each may be a quarter of a gigabyte."""
 
     @property
     def now(self) -> datetime:

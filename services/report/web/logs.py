@@ -85,7 +85,8 @@ async def run_log(request: web.Request) -> web.Response:
     front = request.app[FRONT]
     run = await load_run(front, request)
     name = request.match_info["name"]
-    data = await _of_run(front, run["id"], run["log_pack"], name)
+    async with front.logs:
+        data = await _of_run(front, run["id"], run["log_pack"], name)
     title = f"{name} · run {run['id']}"
     return await show(
         request, data, title, f"/run/{run['id']}", f"{run['remote']}/{run['executor']} on {run['branch']}"

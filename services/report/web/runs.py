@@ -109,6 +109,6 @@ def _after(query: Mapping[str, str]) -> tuple[str, str, str, int]:
     if not (text := query.get("after", "")):
         return "", "", "", -1
     parts = text.split("\t")
-    if len(parts) != 4 or not parts[3].isdigit() or len(parts[3]) > 4 or "\0" in text:
+    if len(parts) != 4 or not (parts[3].isascii() and parts[3].isdigit()) or len(parts[3]) > 4:
         raise Refused("after: as given by `next` of the page before")
     return parts[0], parts[1], parts[2], int(parts[3])

@@ -64,8 +64,6 @@ async def find(front: Front, text: str) -> int:
         return key(text)
     bare = text.strip().removeprefix("<").removesuffix(">")
     names = [bare, f"<{bare}>"]
-    if "\0" in bare:
-        raise Missing("no such series")
     found = await front.read.value("series_of_message", names) or await front.read.value("series_of_patch", names)
     if found is None:
         raise Missing(f"no series with a mail {bare[:200]}")

@@ -109,6 +109,9 @@ create table floor.cursors (
 
 -- One sequence for every lease in the installation: a later lease always has the larger number (fencing).
 create sequence floor.lease_numbers;
+-- Hosts remember the highest number they have seen. A new or a restored database goes on above all that it, or one
+-- before it, may have given out: a hundred a second since 1970 is more than anybody draws.
+select setval('floor.lease_numbers', (extract(epoch from now()) * 100)::bigint);
 
 create table floor.leases (
     name text primary key,

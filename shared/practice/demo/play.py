@@ -2,11 +2,13 @@
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import Callable
+from socket import AF_INET, AF_INET6
 from typing import Never
 
-from shared.errors import InfraError, NetciError
+from shared.errors import InfraError, NetciError, Refused
 from shared.practice.demo.judge import Judge, table
 from shared.practice.demo.narrate import Narrator
 from shared.practice.demo.stage import Stage, staged
@@ -24,10 +26,24 @@ async def demo(*, seed: int, once: bool, listen: str, keep: bool) -> int:
     """Play it. With `once` the exit code says whether every verdict was right."""
     print(f"netci demo, seed {seed}: setting the stage …", flush=True)
     try:
+        _must_be_free(listen)
         return await _on_stage(seed, once, listen, keep)
     except* NetciError as several:
-        print(f"netci demo: {_innermost(several)}", file=sys.stderr)
-    return 3
+        why = _innermost(several)
+        print(f"netci demo: {why}", file=sys.stderr)
+        code = 2 if isinstance(why, Refused) else 3
+    return code
+
+
+def _must_be_free(listen: str) -> None:
+    """Say it before the stage is set. Raises Refused."""
+    host, _, port = listen.rpartition(":")
+    try:
+        with socket.create_server((host.strip("[]"), int(port)), family=AF_INET6 if ":" in host else AF_INET):
+            return
+    except (OSError, OverflowError, ValueError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "that is no HOST:PORT"
+        raise Refused(f"can't listen on {listen}: {why}; give another address with --listen HOST:PORT") from None
 
 
 def _innermost(several: BaseExceptionGroup[BaseException]) -> BaseException:

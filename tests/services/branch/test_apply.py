@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from services.branch.apply import Applying
+from services.branch.handlers import on_tree_moved
 from services.branch.publish import Publishing
 from shared.db.pool import Record
 from shared.db.work import Desk, Do, claim, enqueue
+from shared.events import TreeMoved
 from shared.git.refs import push, series_ref
 from shared.git.store import Store
 from shared.model.ids import SeriesId, Sha
@@ -254,3 +256,22 @@ async def test_a_ref_that_the_remote_refuses_holds_up_no_other(world: World) -> 
     await world.owner.execute("update floor.work set due = now()")
     await settle_all(world)
     assert (await row(world, bad))["published"] is not None
+
+
+async def test_a_series_tried_often_is_tried_again_only_after_half_a_day(world: World) -> None:
+    letters = world.change("README", 2, "one")
+    commit(world.next, "in the way", {"README": "other\n"})
+    await world.trees.refresh("netdev", "next")
+    series = await world.series(letters)
+    await settled(world, series)
+    await world.owner.execute("update branch.applied set tries = 6")
+    moved = TreeMoved(project="netdev", tree="next", head="a" * 40, before="b" * 40)
+
+    async def wanted() -> str:
+        async with world.floor.pool.acquire() as conn, conn.transaction():
+            await on_tree_moved(conn, moved)
+        return str(await world.owner.fetchval("select state from floor.work where kind = 'apply'"))
+
+    assert await wanted() == "done"
+    await world.owner.execute("update branch.applied set at = now() - interval '13 hours'")
+    assert await wanted() == "ready"

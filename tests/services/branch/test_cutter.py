@@ -9,6 +9,7 @@ import pytest
 
 from services.branch import store as table
 from services.branch.cutter import Cutter
+from services.branch.orders import order, request_cut
 from shared.errors import NetciError, Transient
 from shared.git.apply import NotApplied
 from shared.git.refs import push
@@ -419,3 +420,32 @@ async def test_a_fetch_that_hangs_does_not_hold_up_a_slot(world: World) -> None:
     assert "has not ended" in await world.owner.fetchval(
         "select text from floor.health where name = 'tree netdev/next'"
     )
+
+
+async def test_a_series_that_is_not_ours_is_taken_where_a_person_wants_it(world: World) -> None:
+    letters = [
+        world.change(*change) for change in (("README", 2, "1"), ("net/core/dev.c", 3, "2"), ("net/ipv4/tcp.c", 3, "3"))
+    ]
+    named, included, _ = [
+        await world.series(one, state="ignored", reason="Delegated to bpf", trees=(), name=name)
+        for one, name in zip(letters, ("named", "included", "neither"), strict=True)
+    ]
+    async with world.owner.acquire() as conn:
+        await order(conn, "included@example.org", "include", "it may break us", "ada")
+    await request(world, "named@example.org")
+    await request(world)
+    await a_cutter(world).round()
+    first, second = await cuts(world)
+    assert {one: how[0] for one, how in (await decisions(world, first["id"])).items()} == {named: "take"}
+    assert (await decisions(world, second["id"]))[included][:2] == ("take", "include")
+
+
+async def test_a_mail_of_two_projects_names_the_series_of_the_streams_own(world: World) -> None:
+    ours = await world.series(world.change("README", 2, "one"), name="both")
+    theirs = await world.series(world.change("README", 2, "one"), name="other", project="bpf")
+    await world.owner.execute("update ingest.series set message_id = 'both@example.org' where id = $1", theirs)
+    async with world.owner.acquire() as conn:
+        await request_cut(conn, world.settings, "next", ["both@example.org"], "", "ada")
+    await a_cutter(world).round()
+    (cut,) = await cuts(world)
+    assert list(await decisions(world, cut["id"])) == [ours]

@@ -43,6 +43,8 @@ def rule_of(one: Candidate, rules: Rules = RULES) -> str:
         ({}, ""),
         ({"state": "superseded"}, "superseded"),
         ({"state": "withdrawn", "order": Order("include", "so", "ada")}, "withdrawn"),
+        ({"state": "ignored"}, "ignored"),
+        ({"state": "ignored", "trees": (), "order": Order("include", "so", "ada")}, ""),
         ({"order": Order("hold", "so", "ada")}, "hold"),
         ({"order": Order("drop", "so", "ada")}, "drop"),
         ({"delegates": ("bpf",)}, "delegate"),

@@ -1,4 +1,4 @@
-"""The inbox: swept or received, each event once; failures counted, buried, replayed; a lost connection counts nothing."""
+"""The inbox: swept or received, each event once; failures counted, buried, replayed; a lost connection is none."""
 
 import asyncio
 from typing import Any

@@ -109,7 +109,8 @@ def read_others(answer: "Answer", parcel: Parcel) -> Receipt:
     newest: dict[str, str] = {}
     for check in checks:
         user = check.get("user") or {}
-        words = clip(f"{check.get('state')} {check.get('description') or ''}")
+        # A semicolon stands between two users' words, and only there: readers of `found` tell them apart by it.
+        words = clip(f"{check.get('state')} {check.get('description') or ''}").replace(";", ",")
         newest.setdefault(str(user.get("username", "?")), words)
     return Receipt("shadowed", "compared", found="; ".join(f"{who}: {said}" for who, said in newest.items()))
 

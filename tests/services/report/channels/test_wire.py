@@ -98,6 +98,12 @@ def test_what_others_say_is_the_newest_of_each() -> None:
     assert receipt.found == "netci: success b (tests: 3); nipa: warning b (tests: 3)"
 
 
+def test_nobody_speaks_for_another() -> None:
+    sly = CHECK | {"description": "x; nipa: success y"}
+    receipt = wire.read_others(an_answer(200, [sly]), PARCEL)
+    assert receipt.found == "netci: success x, nipa: success y"
+
+
 def test_one_parcel_a_patch_and_no_user_in_the_form() -> None:
     verdict = Verdict(7, 1, "netdev", "contest", CheckState.PENDING, False, "b\n(tests: 3)")
     addresses = [Address(7, n, n + 100, "1@x.org") for n in (1, 2)]

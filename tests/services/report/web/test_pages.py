@@ -32,7 +32,9 @@ MISSING = (
     "/series/1/log/9", "/static/no.css", "/api/v1/runs/999", f"/branch/{BRANCH}/log/1",
 )  # fmt: skip
 
-REFUSED = ("/run/x", "/contest?pass=2", "/events?type=no", "/series?before=x", "/api/v1/runs/1/cases?after=x")
+REFUSED = ("/run/x", "/contest?pass=2", "/events?type=no", "/series?before=x", "/api/v1/runs/1/cases?after=x",
+           "/branch/a%00b", "/series/%00", "/contest?stream=%00", "/events?correlation=%00", "/series?state=%00",
+           "/api/v1/events?project=%00", "/api/v1/runs/1/cases?after=g%09t%09%09%C2%B2")  # fmt: skip
 
 
 @pytest.fixture

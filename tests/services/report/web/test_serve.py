@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from services.report.web.app import serve
-from shared.errors import InfraError
+from shared.errors import Refused
 from tests.conftest import FloorFor
 from tests.services.report.web.builders import served, settings_for
 
@@ -42,7 +42,7 @@ async def test_ingest_may_add_its_paths(floor_for: FloorFor, tmp_path: Path) -> 
 async def test_an_address_in_use_is_said(floor_for: FloorFor, tmp_path: Path) -> None:
     floor = await floor_for("report", settings_for(tmp_path))
     async with served(floor):
-        with pytest.raises(InfraError, match="can't listen on"):
+        with pytest.raises(Refused, match="can't listen on"):
             await serve(floor)
 
 
