@@ -26,12 +26,22 @@ class Ordered:
     why: str
 
 
-async def the_series(conn: Connection, message_id: str, project: str = "") -> Record:
+async def the_series(conn: Connection, message_id: str, project: str) -> Record:
     """The newest series that a message id names, one of `project` if there is any. Raises Missing."""
+    return (await _named(conn, message_id, project))[0]
+
+
+async def _named(conn: Connection, message_id: str, project: str = "") -> list[Record]:
     rows = await find_series(conn, message_id, project)
     if not rows:
         raise Missing(f"no series has a mail {message_id!r}; give the message id of its cover letter or of a patch")
-    return rows[0]
+    return rows
+
+
+async def _of_each_project(conn: Connection, message_id: str) -> list[Record]:
+    """The newest series that a message id names in each project: a mail may have gone to two lists. Raises Missing."""
+    rows = await _named(conn, message_id)
+    return list({row["project"]: row for row in reversed(rows)}.values())
 
 
 async def order(conn: Connection, message_id: str, verb: str, why: str, by: str) -> Ordered:
@@ -41,21 +51,24 @@ async def order(conn: Connection, message_id: str, verb: str, why: str, by: str)
     if verb not in VERBS:
         raise Refused(f"{verb!r} is none of {', '.join(VERBS)}")
     async with conn.transaction():
-        found = await the_series(conn, message_id)
-        await conn.execute(SQL["give_order"], found["project"], found["message_id"], verb, why, by)
-        await _tell(conn, by, f"series {verb}", found["message_id"], why)
+        for found in await _of_each_project(conn, message_id):
+            await conn.execute(SQL["give_order"], found["project"], found["message_id"], verb, why, by)
+            await _tell(conn, by, f"series {verb}", found["message_id"], why)
     return Ordered(found["project"], found["message_id"], found["title"], verb, why)
 
 
 async def release(conn: Connection, message_id: str, why: str, by: str) -> Ordered:
     """Take back what was said of a series. Missing when nothing was."""
     async with conn.transaction():
-        found = await the_series(conn, message_id)
-        row = await conn.fetchrow(SQL["take_back_order"], found["project"], found["message_id"])
-        if row is None:
-            raise Missing(f"nothing was ordered for {found['message_id']}")
-        await _tell(conn, by, "series release", found["message_id"], why)
-    return Ordered(found["project"], found["message_id"], found["title"], row["verb"], row["why"])
+        released: list[Ordered] = []
+        for found in await _of_each_project(conn, message_id):
+            row = await conn.fetchrow(SQL["take_back_order"], found["project"], found["message_id"])
+            if row is not None:
+                await _tell(conn, by, "series release", found["message_id"], why)
+                released.append(Ordered(found["project"], found["message_id"], found["title"], row["verb"], row["why"]))
+    if not released:
+        raise Missing(f"nothing was ordered for {message_id}")
+    return released[-1]
 
 
 async def request_cut(

@@ -83,7 +83,8 @@ class Deciding:
         rows = await conn.fetch(SQL["series_by_message"], message_id.strip("<>"))
         if not rows:
             raise Refused(f"no series has the message id {message_id}")
-        row = rows[0]
+        # A mail that went to two lists is a series in two projects.
+        row = next((one for one in rows if context in contexts_of(self._settings, one["project"])), rows[0])
         if row["state"] not in POSTABLE:
             raise Refused(f"that series is {row['state']}: it is told nothing any more")
         known = contexts_of(self._settings, row["project"])

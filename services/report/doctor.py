@@ -67,7 +67,7 @@ async def _dead(settings: Settings) -> Finding:
     try:
         conn = await connect(dsn_of(settings))
     except (NetciError, OSError) as exc:
-        return Finding(False, "dead letters", f"the database does not answer: {exc}", "start it, or netci up")
+        return Finding(False, "dead letters", str(exc), "start it, or netci up")
     try:
         letters = await conn.fetch(FLOOR_SQL["dead_letters"])
     finally:

@@ -42,7 +42,7 @@ async def alone(
             wait = _SHORT if loop.time() - began > _LONG else min(_LONG, wait * 2)
             log.warning("lease: let go", lease=name, number=number, reason=repr(exc), wait=wait)
         finally:
-            await _give_back(pool, name, number)
+            await _give_back(pool, name, holder)
         await asyncio.sleep(wait)
 
 
@@ -77,7 +77,7 @@ async def held(pool: Pool, name: str, holder: str, lease: timedelta = LEASE) -> 
             raise InfraError(f"the lease of {name} was lost") from lost[0]
         raise
     finally:
-        await _give_back(pool, name, number)
+        await _give_back(pool, name, holder)
 
 
 async def _won(pool: Pool, name: str, holder: str, seconds: float) -> int:
@@ -86,6 +86,10 @@ async def _won(pool: Pool, name: str, holder: str, seconds: float) -> int:
             number = await pool.fetchval(SQL["take_lease"], name, holder, seconds, timeout=10)
         except AWAY:
             number = None
+        except asyncio.CancelledError:
+            # The question may have been answered already, with yes.
+            await _give_back(pool, name, holder)
+            raise
         if number is not None:
             return int(number)
         await asyncio.sleep(min(1.0, seconds / 3))
@@ -119,9 +123,9 @@ async def keep_alive(beat: Callable[[], Awaitable[bool]], seconds: float, what: 
                 raise Superseded(f"{what} cannot be kept") from exc
 
 
-async def _give_back(pool: Pool, name: str, number: int) -> None:
+async def _give_back(pool: Pool, name: str, holder: str) -> None:
     try:
         async with asyncio.timeout(2):
-            await pool.execute(SQL["drop_lease"], name, number)
+            await pool.execute(SQL["drop_lease"], name, holder)
     except AWAY:
         pass  # It runs out by itself.

@@ -68,6 +68,12 @@ def _settings(room: str) -> dict[str, str]:
     return mine | {"role": f"netci_{room}"} if room else mine
 
 
+def _why(exc: BaseException) -> str:
+    if isinstance(exc, FileNotFoundError):
+        return "its socket is not there; `netci up` starts the database that comes with it, and ends it"
+    return str(exc) or type(exc).__name__
+
+
 async def connect(dsn: str, room: str = "", timeout: float = 10) -> "asyncpg.Connection[asyncpg.Record]":
     """One connection outside any pool, with the rights of `room` (the login's own if empty).
 
@@ -76,7 +82,7 @@ async def connect(dsn: str, room: str = "", timeout: float = 10) -> "asyncpg.Con
     try:
         conn = await asyncpg.connect(dsn, timeout=timeout, server_settings=_settings(room))
     except AWAY as exc:
-        raise Transient(f"the database does not answer: {exc or type(exc).__name__}") from exc
+        raise Transient(f"the database does not answer: {_why(exc)}") from exc
     except _REFUSES as exc:
         raise Refused(f"the database does not let us in: {exc}") from exc
     try:
@@ -84,7 +90,7 @@ async def connect(dsn: str, room: str = "", timeout: float = 10) -> "asyncpg.Con
             await prepare_connection(conn)
     except AWAY as exc:
         conn.terminate()
-        raise Transient(f"the database does not answer: {exc or type(exc).__name__}") from exc
+        raise Transient(f"the database does not answer: {_why(exc)}") from exc
     except BaseException:
         conn.terminate()
         raise

@@ -122,8 +122,9 @@ where leases.holder = excluded.holder or leases.until <= now()
 returning number
 
 -- drop_lease --
--- name text, number bigint
-delete from floor.leases where name = $1 and number = $2
+-- name text, holder text
+-- By holder: who was told to stop while it asked does not know the number that it may have got.
+delete from floor.leases where name = $1 and holder = $2
 
 -- lease_left --
 -- name text

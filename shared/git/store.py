@@ -190,7 +190,10 @@ class Store(Objects):
     ) -> None:
         env = {"GIT_CONFIG_GLOBAL": str(self.path / "netci.gitconfig"), **(key.environment() if key else {})}
         try:
-            await run(self.path, *FETCH, "--", url, refspec, env=env, protocols=TRUSTED, timeout=timeout, leash=True)
+            await run(
+                self.path, *FETCH, "--", url, refspec,
+                env=env, settings=settings, protocols=TRUSTED, timeout=timeout, leash=True,
+            )  # fmt: skip
         except GitTimeout as error:
             raise Transient(f"fetching from {url}: {error}") from error
         except GitError as error:

@@ -53,6 +53,7 @@ class Killer:
             await self._database(blow)
         elif blow.victim == BACKEND:
             self.stage.database.kill_one(blow.dice)
+            await asyncio.sleep(0.2)  # The server lets in until it has noticed.
             await self.stage.database.ready()
         elif blow.victim == BROKER:
             await self._broker(blow)

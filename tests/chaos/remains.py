@@ -33,11 +33,14 @@ NONE_OF = {
 
 
 async def unsettled(stage: Stage) -> list[str]:
-    """What rooms have still to do; looked at while they run."""
+    """What rooms have still to do; looked at while they run. A lease of a killed one is taken when it has run out."""
     conn = await connect(stage.database.dsn)
     try:
         kinds = ("unhandled event", "staged event", "open work", "open post", "open cut", "open plan", "open run")
-        return [line for kind in kinds for line in await _rows(conn, kind)]
+        living = {str(room.process.pid) for room in stage.rooms.values() if room.process}
+        rows = await conn.fetch("select name, holder from floor.leases")
+        of_the_dead = [f"lease of the dead: {r['name']}" for r in rows if r["holder"].split(":")[1] not in living]
+        return of_the_dead + [line for kind in kinds for line in await _rows(conn, kind)]
     finally:
         await conn.close()
 

@@ -21,6 +21,7 @@ class Hostile:
     diffs: tuple[str, ...]
     says: str
     subject: str = ""
+    version: str = ""
     headers: tuple[str, ...] = ()
     body: str = "Trust me."
     total: int = 0
@@ -42,7 +43,7 @@ class Hostile:
         counted = f" {number}/{total}" if total > 1 else ""
         head = [
             f"From: Eve {self.name} <eve-{self.name}@eve.example>",
-            f"Subject: [PATCH net-next{counted}] {self.subject or f'net: {self.name}'}",
+            f"Subject: [PATCH net-next{self.version}{counted}] {self.subject or f'net: {self.name}'}",
             f"To: {LIST.email}",
             f"Date: {format_datetime(date + timedelta(seconds=number))}",
             f"Message-Id: <{self.message_ids[number - 1]}>",

@@ -22,7 +22,7 @@ from shared.practice.tree import git
 from shared.practice.world_series import Role, World
 from tests.e2e import noise
 from tests.e2e.hostile import CANARY, SERIES
-from tests.e2e.letters import Hostile, pull
+from tests.e2e.letters import Hostile, changes, pull
 from tests.e2e.programs import free_listen, until
 from tests.e2e.pulls import Trap, addresses, allowed, trap
 
@@ -74,6 +74,8 @@ async def scene() -> AsyncIterator[Scene]:
             for mail in series.mails(nth):
                 stage.patchwork.submit(mail)
         _post(stage, Role.GOOD)
+        for mail in _thief(stage.world).mails(800):
+            stage.patchwork.submit(mail)
         for name, (address, _) in addresses(one.port).items():
             _post_pull(stage, name, address)
         _post(stage, Role.FLAKY)
@@ -98,6 +100,13 @@ def _with_a_link(world: World) -> None:
         "M 120000 inline tools/outside\ndata 8\n/var/tmp\n"
     )
     git(world.tree.path, "fast-import", "--quiet", stdin=stream.encode())
+
+
+def _thief(world: World) -> Hostile:
+    """Somebody's second version of what somebody else has sent."""
+    good = world.by_role(Role.GOOD)
+    answers = (f"In-Reply-To: <{good.message_ids[0]}>", f"References: <{good.message_ids[0]}>")
+    return Hostile("thief", (changes("\treturn 21;"),), "", subject=good.title, version=" v2", headers=answers)
 
 
 def _post(stage: Stage, role: Role) -> None:
@@ -157,6 +166,16 @@ async def test_a_claimed_patch_id_gets_nobody_elses_check(scene: Scene) -> None:
     await until(lambda: _states(scene.stage, "claims-a-patch-1@eve.example").get("apply") == "success", "it is posted")
     await until(lambda: _states(scene.stage, first).get("apply") == "fail", "the other's is posted")
     assert found["patches"][0]["message_id"].strip("<>") == "claims-a-patch-1@eve.example"
+
+
+async def test_a_stranger_supersedes_nobody(scene: Scene) -> None:
+    """A v2 of the same title in the same thread, by somebody else, is a series of its own."""
+    theirs = scene.stage.world.by_role(Role.GOOD).message_ids[0]
+    stolen = await scene.settled("thief-1@eve.example")
+    found = await scene.settled(theirs)
+    assert found["series"]["state"] == "active"
+    assert stolen["series"]["id"] != found["series"]["id"]
+    assert len(found["versions"]) == 1
 
 
 # Branches and tests

@@ -109,6 +109,12 @@ async def test_a_data_folder_that_cannot_be(tmp_path: Path) -> None:
     assert "name a folder that this user may write" in complaint(await netci("--config", str(path), "up"), 2)
 
 
+@pytest.mark.parametrize("command", ["sources", "cut net-next", "posts", "dead", "run report"])
+async def test_commands_without_a_running_netci_say_how_to_start_it(command: str, tmp_path: Path) -> None:
+    path = config(tmp_path, free_listen())
+    assert "`netci up` starts" in complaint(await netci("--config", str(path), *command.split()), 3)
+
+
 async def test_the_demo_on_a_taken_address_says_so_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"

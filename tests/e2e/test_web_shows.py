@@ -18,7 +18,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage() -> AsyncIterator[Stage]:
-    async with staged(11, free_listen(), adapt=lambda text: text.replace('"1s"', X)) as one:
+    """With polls so close together that what is over is seen to be over."""
+    often = 'poll = "1s"\nsync_queue = "2s"\nreconcile = "2s"\n'
+    async with staged(11, free_listen(), adapt=lambda text: text.replace('poll = "1s"\n', often)) as one:
         yield one
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from shared.db.pool import connect
+from shared.db.pool import AWAY, connect
 from shared.errors import NetciError
 from tests.support.postgres import Postgres, _user
 from tests.support.processes import children
@@ -48,9 +48,10 @@ class LastingPostgres(Postgres):
     async def _lets_in(self) -> bool:
         try:
             conn = await connect(self.dsn.replace("/netci?", "/postgres?"), timeout=5)
-        except (NetciError, OSError):
+            await conn.fetchval("select 1")
+        except (NetciError, *AWAY):
             return False
-        await conn.close()
+        conn.terminate()
         return True
 
     def kill(self) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from services.branch import store as table
 from services.branch.cutter import Cutter
-from services.branch.orders import order, request_cut
-from shared.errors import NetciError, Transient
+from services.branch.orders import order, release, request_cut
+from shared.errors import Missing, NetciError, Transient
 from shared.git.apply import NotApplied
 from shared.git.refs import push
 from shared.model.ids import SeriesId
@@ -449,3 +449,16 @@ async def test_a_mail_of_two_projects_names_the_series_of_the_streams_own(world:
     await a_cutter(world).round()
     (cut,) = await cuts(world)
     assert list(await decisions(world, cut["id"])) == [ours]
+
+
+async def test_a_word_on_a_mail_of_two_projects_holds_in_both(world: World) -> None:
+    for number, project in enumerate(("netdev", "bpf")):
+        one = await world.series(world.change("README", 2, "one"), name=f"n{number}", project=project)
+        await world.owner.execute("update ingest.series set message_id = 'both@example.org' where id = $1", one)
+    async with world.owner.acquire() as conn:
+        await order(conn, "both@example.org", "hold", "not now", "ada")
+        assert await conn.fetchval("select array_agg(project order by project) from branch.orders") == ["bpf", "netdev"]
+        assert (await release(conn, "both@example.org", "", "ada")).why == "not now"
+        assert await conn.fetchval("select count(*) from branch.orders") == 0
+        with pytest.raises(Missing):
+            await release(conn, "both@example.org", "", "ada")

@@ -120,17 +120,31 @@ async def test_too_many_bytes(tmp_path: Path) -> None:
     assert list((store.path / "netci").iterdir()) == []
 
 
-async def test_objects_that_are_not_sound(tmp_path: Path) -> None:
-    store, _ = await a_pull(tmp_path)
-    tree = tmp_path / "root/pub/tree"
+def an_evil_commit(tree: Path) -> str:
+    """On branch evil: a tree that has a `.git` in it."""
     blob = git(tree, "hash-object", "-w", "--stdin", stdin=b"[core]\n")
     inner = git(tree, "mktree", stdin=f"100644 blob {blob}\tconfig\n".encode())
     evil = git(tree, "mktree", stdin=f"040000 tree {inner}\t.git\n".encode())
     tip = git(tree, "commit-tree", "-m", "evil", "-p", "main", evil)
     git(tree, "branch", "evil", tip)
+    return tip
+
+
+async def test_objects_that_are_not_sound(tmp_path: Path) -> None:
+    store, _ = await a_pull(tmp_path)
+    tip = an_evil_commit(tmp_path / "root/pub/tree")
     with a_server(daemon(tmp_path / "root")) as port, pytest.raises(Refused, match="not sound"):
         await pull(store, port, ref="evil")
     assert not await store.has(Sha(tip))
+
+
+async def test_objects_are_checked_again_on_their_way_into_the_store(tmp_path: Path) -> None:
+    store, _ = await a_pull(tmp_path)
+    tree = tmp_path / "root/pub/tree"
+    tip = Sha(an_evil_commit(tree))
+    with pytest.raises(Transient, match="hasDotgit"):
+        await store.fetch_commit(tree, tip, settings={"fetch.fsckObjects": "true"})
+    assert not await store.has(tip)
 
 
 class Silent(socketserver.BaseRequestHandler):
