@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from shared.errors import Refused
 
@@ -34,6 +34,14 @@ def parse_duration(value: object) -> object:
         raise ValueError("longer than anything lasts") from None
 
 
+def without_login(address: str) -> str:
+    """Addresses are shown on pages and in logs, so a password in one is a fault of the file."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/@]*:[^/@]*@", address):
+        raise ValueError("a password does not belong in an address; use a key file or the machine's own store")
+    return address
+
+
+Address = Annotated[str, AfterValidator(without_login)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 Context = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
@@ -92,7 +100,7 @@ class Disk(Table):
 
 
 class Patchwork(Table):
-    url: str
+    url: Address
     project: Name
     token_env: str = ""
     token_file: Path | None = None
@@ -133,7 +141,7 @@ def preset(name: str) -> dict[str, Any]:
 
 
 class Tree(Table):
-    git: str
+    git: Address
     branch: str = "main"
     tags: tuple[str, ...] = ()
     kind: Literal["next", "fixes"] = "next"
@@ -146,10 +154,10 @@ class Stream(Table):
     merge: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     every: Duration = timedelta(hours=3)
-    push: str
+    push: Address
     push_key_file: Path | None = None
     push_known_hosts: Path | None = Field(default=None, description="default: the user's and the machine's own")
-    public: str = ""
+    public: Address = ""
     gate: tuple[Context, ...] = ("apply",)
     context: Context = "contest"
     patches: tuple[Path, ...] = Field(default=(), description="local patches put on every branch")
@@ -164,8 +172,8 @@ class Project(Table):
     triage: Triage = Triage()
     trees: dict[Name, Tree]
     streams: dict[Name, Stream] = {}
-    series_push: str = Field(default="", description="where applied series are pushed; default: a stream's push")
-    series_public: str = ""
+    series_push: Address = Field(default="", description="where applied series are pushed; default: a stream's push")
+    series_public: Address = ""
     committer_name: str = "netci"
     committer_email: str = "netci@localhost"
 

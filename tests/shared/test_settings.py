@@ -35,6 +35,11 @@ FAULTS = [
     ('every = "3h"', "every = true", "projects.netdev.streams.net-next.every: "),
     ('tree = "net-next"', 'tree = "net"', "projects.netdev: streams.net-next.tree: no tree net in this project"),
     ('push = "git@example.org:x.git"', "", "projects.netdev.streams.net-next.push: Field required"),
+    (
+        'push = "git@example.org:x.git"',
+        'push = "https://ci:secret@example.org/x.git"',
+        "projects.netdev.streams.net-next.push: a password does not belong in an address",
+    ),
     ('push = "git', 'gate = ["appply"]\npush = "git', "streams.net-next.gate: nothing produces appply"),
     (
         'push = "git',
@@ -47,7 +52,7 @@ FAULTS = [
     ('name = "vm"', 'name = "../vm"', "executors.0.name: String should match"),
     ("report = true\n", 'report = true\n[[remotes]]\nname = "lab"\n', "remotes: a name stands twice"),
     ('data = "/tmp/x"', "data = ", "Invalid value"),
-    ('data = "/tmp/x"', '[web]\nlisten = "8080"', "web.listen: String should match"),
+    ('data = "/tmp/x"', '[web]\nlisten = "8080"', "web.listen: '8080' is no address"),
     ('data = "/tmp/x"', "[database]\npool = 1", "database.pool: Input should be greater than or equal to 2"),
 ]
 
