@@ -48,10 +48,12 @@ class LastingPostgres(Postgres):
     async def _lets_in(self) -> bool:
         try:
             conn = await connect(self.dsn.replace("/netci?", "/postgres?"), timeout=5)
-            await conn.fetchval("select 1")
+            try:
+                await conn.fetchval("select 1")
+            finally:
+                conn.terminate()
         except (NetciError, *AWAY):
             return False
-        conn.terminate()
         return True
 
     def kill(self) -> None:
