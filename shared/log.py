@@ -62,3 +62,5 @@ def configure(*, json: bool | None = None, level: str = "info") -> None:
     root.setLevel(level.upper())
     for noisy in ("httpx", "httpcore", "asyncssh", "aiormq", "aio_pika", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # At each outage it logs a traceback of what our own line already says.
+    logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)

@@ -9,7 +9,7 @@ from shared.settings import Project, Stream
 @pytest.mark.parametrize(
     ("push", "public"),
     [
-        ("https://bot:s3cr3t@git.example.org/testing.git", "https://git.example.org/testing.git"),
+        ("https://bot@git.example.org/testing.git", "https://git.example.org/testing.git"),
         ("https://git.example.org/a@b.git", "https://git.example.org/a@b.git"),
         ("git@git.example.org:testing.git", "git@git.example.org:testing.git"),
     ],
