@@ -23,6 +23,25 @@ from shared.floor import Floor, make_bus
 from shared.settings import Settings
 
 _numbers = itertools.count(1)
+
+SLOW = (
+    "tests/chaos/", "tests/e2e/", "tests/browser/", "tests/contract/test_drivers.py", "tests/shared/practice/",
+    "tests/shared/git/test_hostile.py", "tests/shared/git/test_pulls.py", "tests/services/executor/drivers/",
+    "tests/services/executor/test_runs.py", "tests/services/executor/test_runner.py",
+    "tests/services/executor/test_outages.py", "tests/services/branch/test_cutter.py",
+    "tests/services/branch/test_compose.py", "tests/services/ingest/test_app.py",
+    "tests/services/ingest/test_outages.py", "tests/services/report/test_room.py",
+    "tests/services/report/test_dispatch.py", "tests/services/test_upkeep.py", "tests/services/test_main.py",
+)  # fmt: skip
+"""What plays out over machines, outages and minutes: `make test` runs it, `make check` does not."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker("slow")
+
+
 TEMPLATE = "netci_template"
 
 
