@@ -48,18 +48,23 @@ async def _status(args: argparse.Namespace, settings: Settings) -> int:
 
 def _say(facts: dict[str, Any]) -> list[str]:
     """The status for a terminal: one line a thing, the troubles first."""
-    lines = [f"PAUSED  {p['kind']} {p['name']}: {p['why']} ({p['by']})" for p in facts.get("pauses", [])]
-    lines += [f"BROKEN  {h['room']} {h['name']}: {h['text']}" for h in facts.get("health", []) if not h.get("ok", True)]
-    for stream in facts.get("streams", []):
-        lines.append(f"stream  {stream.get('name', stream.get('stream', '?'))}")
-        for branch in (stream.get("branches") or [])[:3]:
-            lines.append(
-                f"        {branch.get('name', branch.get('branch', '?'))}: {branch.get('text') or branch.get('state')}"
-            )
-    for queue in facts.get("queues", []):
-        if queue.get("due") or queue.get("dead"):
-            lines.append(f"queue   {queue['name']}: {queue.get('due', 0)} due, {queue.get('dead', 0)} dead letters")
-    return lines or ["nothing to report"]
+    lines = [f"PAUSED  {p['kind']} {p['name']}: {p['why']} ({p['by']})" for p in facts["pauses"]]
+    lines += [f"BROKEN  {h['room']} {h['name']}: {h['text']}" for h in facts["health"] if not h["ok"]]
+    for stream in facts["streams"]:
+        lines.append(f"stream  {stream['name']}, next slot {stream['next'] or 'unknown'}")
+        lines += [f"        {_branch(branch)}" for branch in stream["branches"][:3]]
+    for run in facts["runs"]:
+        lines.append(f"run     {run['remote']}/{run['executor']} on {run['branch']}, expected by {run['expected_end']}")
+    for queue in facts["queues"]:
+        if queue["due"] or queue["dead"]:
+            lines.append(f"queue   {queue['name']}: {queue['due']} due, {queue['dead']} dead letters")
+    return lines
+
+
+def _branch(branch: dict[str, Any]) -> str:
+    counts = f"{branch['tests']} tests, {branch['failing']} failing, {branch['flaky']} flaky" if branch["tests"] else ""
+    said = [branch["verdict"] or branch["state"], counts, f"{branch['taken']} series, {branch['left_out']} left out"]
+    return f"{branch['name']}: {'; '.join(part for part in said if part)}"
 
 
 async def _doctor(args: argparse.Namespace, settings: Settings, rooms: Sequence[str]) -> int:
