@@ -5,6 +5,7 @@ only its owner may read. Each room asks for its own secrets when it needs them, 
 secret starts without it.
 """
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -13,7 +14,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from shared.errors import Refused
 
@@ -41,8 +51,22 @@ def without_login(address: str) -> str:
     return address
 
 
+def parse_network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """``"10.0.0.0/8"`` or ``"fd00::/8"``. Raises ValueError, also for an address inside a network: which is meant?"""
+    try:
+        found = ipaddress.ip_interface(value) if isinstance(value, str) else None
+    except ValueError:
+        found = None
+    if found is None:
+        raise ValueError(f'{value!r} is no network like "10.0.0.0/8" or "fd00::/8"')
+    if found.ip != found.network.network_address:
+        raise ValueError(f'{value!r} is an address inside a network; perhaps "{found.network}" is meant')
+    return found.network
+
+
 Address = Annotated[str, AfterValidator(without_login)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(parse_network)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 Context = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
 Listen = Annotated[
@@ -83,6 +107,12 @@ class IngestTable(Table):
     listen: Listen = "127.0.0.1:8081"
 
 
+class Outgoing(Table):
+    """What we connect to because a stranger named it: pull requests, webhooks."""
+
+    allow_private: tuple[Network, ...] = ()
+
+
 class Keep(Table):
     """How long each class of thing is kept."""
 
@@ -113,6 +143,9 @@ class Patchwork(Table):
     ignore_delegates: tuple[str, ...] = ()
     open_states: tuple[str, ...] = ("new", "under-review")
     pull_from: tuple[str, ...] = ()
+    pull_timeout: Duration = timedelta(minutes=5)
+    pull_bytes: int = Field(default=256 << 20, ge=1 << 16)
+    pull_commits: int = Field(default=1000, ge=1)
     user_agent: str = ""
     covers: bool = True
 
@@ -251,6 +284,7 @@ class Settings(Table):
     bus: BusTable = BusTable()
     web: Web = Web()
     ingest: IngestTable = IngestTable()
+    outgoing: Outgoing = Outgoing()
     keep: Keep = Keep()
     disk: Disk = Disk()
     labs: Labs = Labs()
