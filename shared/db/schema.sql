@@ -613,6 +613,9 @@ CREATE TABLE floor.events (
     visibility text NOT NULL,
     body jsonb NOT NULL,
     logged timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    stream text GENERATED ALWAYS AS ((body #>> '{data,stream}'::text[])) STORED,
+    remote text GENERATED ALWAYS AS ((body #>> '{data,remote}'::text[])) STORED,
+    series text GENERATED ALWAYS AS ((body #>> '{data,series}'::text[])) STORED,
     CONSTRAINT events_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'project'::text, 'operator'::text])))
 )
 PARTITION BY RANGE (sequence);
@@ -1410,6 +1413,12 @@ CREATE INDEX blobs_created ON floor.blobs USING btree (created);
 CREATE INDEX events_correlation ON ONLY floor.events USING btree (correlation, sequence);
 
 CREATE INDEX events_id ON ONLY floor.events USING btree (id);
+
+CREATE INDEX events_remote ON ONLY floor.events USING btree (remote, sequence) WHERE (remote IS NOT NULL);
+
+CREATE INDEX events_series ON ONLY floor.events USING btree (series, sequence) WHERE (series IS NOT NULL);
+
+CREATE INDEX events_stream ON ONLY floor.events USING btree (stream, sequence) WHERE (stream IS NOT NULL);
 
 CREATE INDEX events_type ON ONLY floor.events USING btree (type, sequence);
 

@@ -15,6 +15,7 @@ from shared.errors import Refused
 from shared.floor import Floor
 from shared.race import race
 from shared.web.app import READY, Ready, listen, make_app
+from shared.web.auth import Gate
 from shared.web.errors import ERROR_PAGE
 from shared.web.pages import Pages
 from shared.web.rates import Rates
@@ -76,6 +77,12 @@ def add_routes(app: web.Application) -> None:
         get(path, page(template, make))
 
 
+def gate_of(floor: Floor) -> Gate:
+    """Looks at tokens for this process; their requests are counted by token."""
+    rates = Rates(floor.settings.labs.rate, floor.settings.labs.burst)
+    return Gate(lambda: floor.pool, floor.clock, lambda: rates)
+
+
 def build(floor: Floor, hub: Hub, ready: Ready | None = None) -> web.Application:
     """The application: pages, twins, stream, static files."""
     assets = Assets(PACKAGE)
@@ -83,12 +90,14 @@ def build(floor: Floor, hub: Hub, ready: Ready | None = None) -> web.Application
     app = make_app(ready=ready, trusted=floor.settings.web.trusted_proxies, rates=Rates())
     if ready is None:
         app[READY] = lambda: floor.unready() + ([] if hub.well else ["database"])
-    app[FRONT] = Front(floor, Reading(floor.pool), pages, Fresh(floor.bells))
+    reading, gate = Reading(floor.pool), gate_of(floor)
+    app[FRONT] = Front(floor, reading, pages, Fresh(floor.bells))
     app[ERROR_PAGE] = lambda code, title, detail: pages.render(
         "error.html", code=code, title=title, detail=detail, path=""
     )
     assets.mount(app)
-    Stream(hub).mount(app)
+    places = (floor.settings.web.streams_each, floor.settings.web.streams)
+    Stream(hub, gate=gate, find=reading.series_numbers, places=places).mount(app)
     add_routes(app)
     return app
 

@@ -151,6 +151,14 @@ union all
 select series_id from ingest.patches_v where message_id = any($1::text[])
 order by 1 desc limit 1
 
+-- series_numbers --
+-- message_ids text[]
+select message_id as mail, id from ingest.series_v where message_id = any($1::text[])
+union
+select cover_message_id, id from ingest.series_v where cover_message_id = any($1::text[])
+union
+select message_id, series_id from ingest.patches_v where message_id = any($1::text[])
+
 -- patches --
 -- series bigint
 select id, number, message_id, title, author_name, state, delegate, archived, fault, files, web_url
@@ -325,11 +333,13 @@ select remote, executor from ledger.runs where cut_id > (select coalesce(max(id)
 order by 1, 2 limit 200
 
 -- events --
--- before bigint (null: newest), types text[] (null: all), project text (null: all), correlation text (null: all), most integer
+-- before bigint (null: newest), types text[], projects text[], streams text[], remotes text[], correlation text (each
+-- null: all), most integer
 select sequence, id, type, time, project, subject, correlation, body->'data' as data from floor.events
 where visibility = 'public' and ($1::bigint is null or sequence < $1) and ($2::text[] is null or type = any($2))
-  and ($3::text is null or project = $3) and ($4::text is null or correlation = $4)
-order by sequence desc limit $5
+  and ($3::text[] is null or project = any($3)) and ($4::text[] is null or stream = any($4))
+  and ($5::text[] is null or remote = any($5)) and ($6::text is null or correlation = $6)
+order by sequence desc limit $7
 
 -- nipa_branches --
 -- most integer
