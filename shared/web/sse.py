@@ -42,12 +42,16 @@ Put = Callable[[bytes], Awaitable[bool]]
 
 
 class Reader:
-    """One reader: what it wants, and the last number that it has been given, or passed over, `at`."""
+    """One reader: what it wants, and the last number that it has been given, or passed over, `at`.
 
-    def __init__(self, wanted: Filter, at: int, epoch: str, put: Put) -> None:
+    It is given the log up to `least` even where the hub has not come so far.
+    """
+
+    def __init__(self, wanted: Filter, at: int, epoch: str, put: Put, least: int = 0) -> None:
         self.wanted = wanted
         self.at = at
         self.epoch = epoch
+        self.least = least
         self.behind = False
         self.closed = False
         self._put = put
@@ -215,10 +219,11 @@ class Hub:
 
     async def past(self, reader: Reader) -> Sequence[Frame] | None:
         """The next page of what a reader has missed; None when it has caught up and may join."""
-        if reader.at >= self.position or self.closed:
+        upto = max(self.position, reader.least)
+        if reader.at >= upto or self.closed:
             return None
         async with self._replays:
-            page = await self.page(reader.at, self.position, reader.wanted)
+            page = await self.page(reader.at, upto, reader.wanted)
         frames, reader.wanted = choose(page.frames, reader.wanted)
         reader.at = page.reached
         return frames

@@ -112,7 +112,7 @@ class Stream:
         line = await Line.opened(request, response)
         try:
             at = await _begin(line, state, cursor)
-            reader = Reader(wanted, at, state.epoch, line.put)
+            reader = Reader(wanted, at, state.epoch, line.put, state.last)
             await self._stay(request, line, reader, ends)
         except (TimeoutError, ConnectionResetError):
             line.abort()
