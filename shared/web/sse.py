@@ -81,7 +81,7 @@ class Reader:
             async with asyncio.timeout(timeout):
                 await self._stirred.wait()
         except TimeoutError:
-            return False
+            return self._stirred.is_set()
         return True
 
     def caught_up(self) -> None:
@@ -115,9 +115,9 @@ class Hub:
     def readers(self) -> int:
         return sum(map(len, self._groups.values()))
 
-    @property
-    def cursor(self) -> Cursor:
-        return Cursor(self.position, self.epoch)
+    def cursor(self, reader: Reader) -> Cursor:
+        """How far a reader is that takes part: nothing before it will come any more."""
+        return Cursor(reader.at if reader.behind else max(reader.at, self.position), reader.epoch)
 
     def close(self) -> None:
         """End all readers, present and to come."""

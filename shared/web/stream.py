@@ -145,7 +145,7 @@ class Stream:
                 if not await self._holds(request):
                     return False
                 recheck = _now() + RECHECK
-            await line.send(encode_beat(self._hub.cursor))
+            await line.send(encode_beat(self._hub.cursor(reader)))
 
     async def _holds(self, request: web.Request) -> bool:
         if self._gate is None or TOKEN not in request:
