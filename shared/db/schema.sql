@@ -1114,6 +1114,37 @@ CREATE TABLE ledger.runs (
     CONSTRAINT runs_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'project'::text, 'operator'::text])))
 );
 
+CREATE VIEW ledger.public_runs_v AS
+ SELECT runs.id,
+    runs.day,
+    runs.project,
+    runs.stream,
+    runs.branch,
+    runs.cut_id,
+    runs.series_id,
+    runs.remote,
+    runs.executor,
+    runs.attempt,
+    runs.state,
+    runs.cause,
+    runs.reason,
+    runs.started,
+    runs.expected_end,
+    runs.ended,
+    runs.progressed,
+    runs.planned,
+    runs.counts,
+    runs.kernel_commit,
+    runs.suite_commit,
+    runs.config_digest,
+    runs.toolchain,
+    runs.image,
+    runs.device,
+    runs.log_pack,
+    runs.link
+   FROM ledger.runs
+  WHERE ((runs.visibility = 'public'::text) AND (NOT runs.trial));
+
 ALTER TABLE ledger.runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME ledger.runs_id_seq
     START WITH 1
@@ -1881,6 +1912,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE ledger.runs TO netci_ingest;
 GRANT SELECT ON TABLE ledger.runs TO netci_branch;
 GRANT SELECT,INSERT,UPDATE ON TABLE ledger.runs TO netci_executor;
 GRANT SELECT ON TABLE ledger.runs TO netci_report;
+
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_ingest;
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_branch;
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_executor;
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_report;
 
 GRANT SELECT ON TABLE public.netci_migrations TO netci_ingest;
 GRANT SELECT ON TABLE public.netci_migrations TO netci_branch;

@@ -16,6 +16,7 @@ from shared.db.pool import Connection
 from shared.db.statements import load
 from shared.errors import Superseded
 from shared.events import RunDone, RunProgress, RunStarted, Visibility
+from shared.formats.hide import hide_addresses
 from shared.metrics import CASES
 from shared.model.ids import RunId
 from shared.model.results import Case
@@ -54,6 +55,11 @@ class Opening:
     visibility: Visibility = "public"
     trial: bool = False
     link: str = ""
+
+    @property
+    def shown(self) -> Visibility:
+        """A trial is nobody's business, whatever it is on."""
+        return "operator" if self.trial else self.visibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +103,11 @@ class Ledger:
         row = await conn.fetchrow(
             SQL["open_run"], o.project, o.stream, o.branch, o.cut_id, o.series_id, o.remote, o.executor, o.attempt,
             o.lease_number, o.expected_end, o.planned, o.kernel_commit, o.suite_commit, o.config_digest,
-            o.toolchain, o.image, dict(o.device) if o.device else None, o.visibility, o.trial, o.link,
+            o.toolchain, o.image, dict(o.device) if o.device else None, o.shown, o.trial, o.link,
         )  # fmt: skip
         if row is None:
             return await self._take_over(conn, o)
-        await stage(conn, self._source, _started(o, row["id"]), visibility=o.visibility)
+        await stage(conn, self._source, _started(o, row["id"]), visibility=o.shown)
         return OpenRun(RunId(row["id"]), row["day"], o.lease_number, True)
 
     async def _take_over(self, conn: Connection, o: Opening) -> OpenRun:
@@ -124,8 +130,10 @@ class Ledger:
         """Add cases. Raises Superseded if the run is closed or another's, ValueError on a name over the limit."""
         row = await self._held(conn, run)
         await self._insert(conn, run, cases)
-        for case in cases:
-            CASES.labels(row["remote"], case.result).inc()
+        if row["visibility"] == "public":
+            # Anybody may read the metrics.
+            for case in cases:
+                CASES.labels(row["remote"], case.result).inc()
         if await conn.fetchval(SQL["progressed"], run.id) is not None:
             done = await conn.fetchval(SQL["tests_done"], run.id)
             progress = RunProgress(**_of(row, run.id), done=done, planned=row["planned"])
@@ -197,7 +205,7 @@ class Ledger:
             **_of(row, run.id),
             state=ending.state,
             cause=ending.cause,
-            reason=ending.reason[:500],
+            reason=hide_addresses(ending.reason)[:500],
             counts=counts,
         )
         await stage(conn, self._source, done, visibility=row["visibility"])
