@@ -8,11 +8,6 @@ import asyncio
 import os
 import random
 import re
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +18,7 @@ from shared.db.outbox import stage
 from shared.db.pool import Pool
 from shared.events import TreeMoved
 from tests.conftest import Database
-from tests.support.rabbitmq import free_port
+from tests.support.serving import Server, a_server
 
 EVENTS = 10_000
 BATCH = 40
@@ -31,67 +26,7 @@ READERS = 500
 KILLS = 20
 SEED = int(os.environ.get("SEED", "1"))
 
-CONFIG = """
-data = "{data}"
-[database]
-url = "{dsn}"
-[web]
-listen = "127.0.0.1:{port}"
-streams_each = 1000
-[projects.netdev.trees.net]
-git = "https://git.example.org/net.git"
-"""
-
 FRAME = re.compile(rb"id: (\d+)-([0-9a-f]{8})\nevent: (\S+)\ndata: .*?\n\n")
-
-
-@dataclass
-class Server:
-    """`netci run report` on one port, to be killed and started again."""
-
-    config: Path
-    port: int
-    log: Path
-    process: "subprocess.Popen[bytes] | None" = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api/v1/events/stream"
-
-    def start(self) -> None:
-        with self.log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "services", "--config", str(self.config), "--log", "warning", "run", "report"],
-                stdout=out, stderr=out, cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-
-    def kill(self) -> None:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log.read_text("utf-8")[-3000:]
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
-
-    async def serves(self) -> None:
-        async with asyncio.timeout(120), aiohttp.ClientSession() as http:
-            while True:
-                try:
-                    async with http.get(f"http://127.0.0.1:{self.port}/healthz"):
-                        return
-                except aiohttp.ClientError:
-                    await asyncio.sleep(0.05)
-
-
-@contextmanager
-def a_server(database: Database, folder: Path) -> Iterator[Server]:
-    port = free_port()
-    config = folder / "netci.toml"
-    config.write_text(CONFIG.format(data=folder / "data", dsn=database.dsn, port=port))
-    server = Server(config, port, folder / "log")
-    server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
 
 
 @dataclass
@@ -154,18 +89,18 @@ async def test_every_reader_gets_every_event_once_and_in_order(database: Databas
     pool, chance = await database.pool(), random.Random(SEED)
     followers = [Follower(random.Random(SEED * 1000 + n)) for n in range(READERS)]
     connector = aiohttp.TCPConnector(limit=0)
-    with a_server(database, tmp_path) as server:
+    with a_server(database.dsn, tmp_path, "report", web="streams_each = 1000") as server:
         await server.serves()
         async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as http:
             async with asyncio.timeout(900), asyncio.TaskGroup() as group:
                 group.create_task(publish(pool))
                 group.create_task(kill_often(server, chance))
                 for follower in followers:
-                    group.create_task(follower.follow(http, server.url))
+                    group.create_task(follower.follow(http, server.stream))
             wrong = [f.got[:50] for f in followers if f.got != list(range(1, EVENTS + 1))]
             assert wrong == []
             print(f"{sum(f.visits for f in followers)} visits of {READERS} readers, {KILLS} kills")
-            await _late_comer(pool, http, server.url)
+            await _late_comer(pool, http, server.stream)
 
 
 async def _late_comer(pool: Pool, http: aiohttp.ClientSession, url: str) -> None:
