@@ -337,7 +337,7 @@ CREATE TABLE branch.cuts (
     pruned timestamp with time zone,
     heads jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT cuts_purpose_check CHECK ((purpose = ANY (ARRAY['scheduled'::text, 'by-hand'::text, 'base'::text, 'part'::text, 'single'::text, 'try'::text]))),
-    CONSTRAINT cuts_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'built'::text, 'pushed'::text, 'announced'::text, 'failed'::text, 'pruned'::text])))
+    CONSTRAINT cuts_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'built'::text, 'pushed'::text, 'announced'::text, 'failed'::text, 'pruned'::text, 'history'::text])))
 );
 
 ALTER TABLE branch.cuts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1148,6 +1148,17 @@ CREATE TABLE report.branches (
     CONSTRAINT branches_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'success'::text, 'warning'::text, 'red'::text, 'infra'::text])))
 );
 
+CREATE TABLE report.counted (
+    run_id bigint NOT NULL
+);
+
+CREATE TABLE report.devices (
+    remote text NOT NULL,
+    executor text NOT NULL,
+    changed timestamp with time zone NOT NULL,
+    info jsonb NOT NULL
+);
+
 CREATE TABLE report.posts (
     id bigint NOT NULL,
     project text NOT NULL,
@@ -1197,7 +1208,44 @@ CREATE TABLE report.rollups (
     infra integer NOT NULL,
     failing jsonb DEFAULT '[]'::jsonb NOT NULL,
     flakes jsonb DEFAULT '[]'::jsonb NOT NULL,
-    made timestamp with time zone DEFAULT now() NOT NULL
+    made timestamp with time zone DEFAULT now() NOT NULL,
+    started timestamp with time zone
+);
+
+CREATE TABLE report.stability (
+    remote text NOT NULL,
+    executor text NOT NULL,
+    grp integer NOT NULL,
+    test integer NOT NULL,
+    subtest integer NOT NULL,
+    autoignore boolean DEFAULT false NOT NULL,
+    pass_cnt integer DEFAULT 0 NOT NULL,
+    fail_cnt integer DEFAULT 0 NOT NULL,
+    pass_srk integer DEFAULT 0 NOT NULL,
+    fail_srk integer DEFAULT 0 NOT NULL,
+    pass_cur integer DEFAULT 0 NOT NULL,
+    fail_cur integer DEFAULT 0 NOT NULL,
+    broken_cur integer DEFAULT 0 NOT NULL,
+    last_update timestamp with time zone,
+    passing timestamp with time zone
+);
+
+CREATE TABLE report.stability_brought (
+    remote text NOT NULL,
+    executor text NOT NULL,
+    grp integer NOT NULL,
+    test integer NOT NULL,
+    subtest integer NOT NULL,
+    autoignore boolean DEFAULT false NOT NULL,
+    pass_cnt integer DEFAULT 0 NOT NULL,
+    fail_cnt integer DEFAULT 0 NOT NULL,
+    pass_srk integer DEFAULT 0 NOT NULL,
+    fail_srk integer DEFAULT 0 NOT NULL,
+    pass_cur integer DEFAULT 0 NOT NULL,
+    fail_cur integer DEFAULT 0 NOT NULL,
+    broken_cur integer DEFAULT 0 NOT NULL,
+    last_update timestamp with time zone,
+    passing timestamp with time zone
 );
 
 CREATE TABLE report.verdicts (
@@ -1378,11 +1426,23 @@ ALTER TABLE ONLY public.netci_migrations
 ALTER TABLE ONLY report.branches
     ADD CONSTRAINT branches_pkey PRIMARY KEY (cut_id);
 
+ALTER TABLE ONLY report.counted
+    ADD CONSTRAINT counted_pkey PRIMARY KEY (run_id);
+
+ALTER TABLE ONLY report.devices
+    ADD CONSTRAINT devices_pkey PRIMARY KEY (remote, executor, changed);
+
 ALTER TABLE ONLY report.posts
     ADD CONSTRAINT posts_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY report.rollups
     ADD CONSTRAINT rollups_pkey PRIMARY KEY (run_id);
+
+ALTER TABLE ONLY report.stability_brought
+    ADD CONSTRAINT stability_brought_pkey PRIMARY KEY (remote, executor, grp, test, subtest);
+
+ALTER TABLE ONLY report.stability
+    ADD CONSTRAINT stability_pkey PRIMARY KEY (remote, executor, grp, test, subtest);
 
 ALTER TABLE ONLY report.verdicts
     ADD CONSTRAINT verdicts_pkey PRIMARY KEY (series_id, context);
@@ -1392,6 +1452,10 @@ CREATE INDEX applied_kept ON branch.applied USING btree (project, published) WHE
 CREATE INDEX applied_refused ON branch.applied USING btree (project, at) WHERE ((outcome = 'refused'::text) AND (NOT already));
 
 CREATE INDEX applied_unpublished ON branch.applied USING btree (project, at) WHERE (published IS NULL);
+
+CREATE INDEX cuts_name ON branch.cuts USING btree (name);
+
+CREATE INDEX cuts_newest ON branch.cuts USING btree (slot DESC, id DESC);
 
 CREATE INDEX cuts_open ON branch.cuts USING btree (id) WHERE (state = ANY (ARRAY['planned'::text, 'built'::text, 'pushed'::text]));
 
@@ -1475,6 +1539,10 @@ CREATE INDEX posts_patch ON report.posts USING btree (patch_id, context, id DESC
 
 CREATE INDEX posts_series ON report.posts USING btree (series_id, id);
 
+CREATE INDEX rollups_flaky ON report.rollups USING btree (started) WHERE (flaky > 0);
+
+CREATE INDEX stability_ignored ON report.stability USING btree (remote, executor) WHERE (autoignore AND (passing IS NULL));
+
 ALTER TABLE ONLY branch.applied
     ADD CONSTRAINT applied_log_fkey FOREIGN KEY (log) REFERENCES floor.blobs(sha256);
 
@@ -1541,8 +1609,20 @@ ALTER TABLE ONLY ledger.checks
 ALTER TABLE ONLY ledger.runs
     ADD CONSTRAINT runs_log_pack_fkey FOREIGN KEY (log_pack) REFERENCES floor.blobs(sha256);
 
+ALTER TABLE ONLY report.counted
+    ADD CONSTRAINT counted_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
+
 ALTER TABLE ONLY report.rollups
     ADD CONSTRAINT rollups_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
+
+ALTER TABLE ONLY report.stability
+    ADD CONSTRAINT stability_grp_fkey FOREIGN KEY (grp) REFERENCES ledger.names(id);
+
+ALTER TABLE ONLY report.stability
+    ADD CONSTRAINT stability_subtest_fkey FOREIGN KEY (subtest) REFERENCES ledger.names(id);
+
+ALTER TABLE ONLY report.stability
+    ADD CONSTRAINT stability_test_fkey FOREIGN KEY (test) REFERENCES ledger.names(id);
 
 GRANT USAGE ON SCHEMA branch TO netci_ingest;
 GRANT USAGE ON SCHEMA branch TO netci_branch;
@@ -1880,11 +1960,19 @@ GRANT SELECT ON TABLE public.netci_migrations TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.branches TO netci_report;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.counted TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.devices TO netci_report;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.posts TO netci_report;
 
 GRANT USAGE ON SEQUENCE report.posts_id_seq TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.rollups TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.stability TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.stability_brought TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.verdicts TO netci_report;
 
