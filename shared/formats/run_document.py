@@ -28,6 +28,7 @@ __all__ = ["Batch", "Columns", "RunDocument", "cases", "columns", "read", "read_
 SLACK = timedelta(minutes=5)
 """How far a lab's clock may be ahead of ours."""
 
+_FIRST_YEAR = 2000
 _D = TypeVar("_D", bound=Batch)
 
 
@@ -131,7 +132,9 @@ def _about_run(document: RunDocument, now: datetime) -> Iterator[Fault]:
 def _about_times(document: RunDocument, now: datetime) -> Iterator[Fault]:
     for key in ("started", "ended"):
         when = getattr(document, key)
-        if when is not None and when > now + SLACK:
+        if when is not None and when.year < _FIRST_YEAR:
+            yield Fault(pointer((key,)), f"is before {_FIRST_YEAR}")
+        elif when is not None and when > now + SLACK:
             yield Fault(pointer((key,)), f"is in the future: it is {now.isoformat(timespec='seconds')} here")
     if document.started is not None and document.ended is not None and document.ended < document.started:
         yield Fault("/ended", "is before started")
