@@ -17,10 +17,10 @@ async def count_once(conn: Connection, run: int) -> bool:
     row = await conn.fetchrow(SQL["mark_counted"], run)
     if row is None:
         return False
-    tallies = await _tallies(conn, "stability", row)
-    changed = await _changed(conn, row, tallies, await conn.fetchval(SQL["plain"]))
-    await _save(conn, row, changed)
-    await note_device(conn, row)
+    tallies = await _tallies(conn, "stability", dict(row))
+    changed = await _changed(conn, dict(row), tallies, await conn.fetchval(SQL["plain"]))
+    await _save(conn, dict(row), changed)
+    await note_device(conn, dict(row))
     return True
 
 
@@ -49,7 +49,7 @@ async def _rebuild_lab(conn: Connection, lab: Mapping[str, str], told: Callable[
     plain = await conn.fetchval(SQL["plain"])
     tallies = await _tallies(conn, "stability_brought", lab)
     for run in await conn.fetch(SQL["lab_runs"], remote, executor, bool(tallies)):
-        tallies |= await _changed(conn, run, tallies, plain)
+        tallies |= await _changed(conn, dict(run), tallies, plain)
         told(run["id"])
         made += 1
     await conn.execute(SQL["forget_lab"], remote, executor)

@@ -6,7 +6,7 @@ from typing import Any, Never
 
 from aiohttp import web
 
-from services.report.web import branches, contest, events, logs, runs, series, status
+from services.report.web import branches, contest, events, logs, nipa, runs, series, status
 from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, Front, Page, page, twin
 from services.report.web.store import Reading
@@ -70,6 +70,7 @@ def add_routes(app: web.Application) -> None:
     get("/branch/{name}/log/{series:[0-9]+}", logs.selection_log)
     get("/branches.json", branches.nipa_branches)
     get("/query/branches", branches.nipa_branches)
+    nipa.add_routes(app)
     for path, make in TWINS:
         get(path, twin(make))
     for path, template, make in PAGES:

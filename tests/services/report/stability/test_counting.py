@@ -99,7 +99,8 @@ async def test_what_an_import_brought_is_where_counting_anew_begins(database: Da
 
 async def test_trials_and_tries_count_for_nothing(database: Database) -> None:
     owner, report = await database.pool(), await database.pool("report")
-    for n, more in enumerate(({"trial": True}, {"visibility": "operator"}, {"purpose": "try"})):
+    hidden: list[dict[str, Any]] = [{"trial": True}, {"visibility": "operator"}, {"purpose": "try"}]
+    for n, more in enumerate(hidden):
         await sum_up(report, await a_device_run(owner, f"b-{n}", [a_case("tls")], {"nic": "x"}, **more))
     assert await table(owner) == []
     async with report.acquire() as conn:
