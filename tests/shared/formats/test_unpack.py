@@ -12,7 +12,13 @@ from shared.formats.faults import Faulty
 from shared.formats.unpack import UNPACKED, Unpacker, unpack
 from tests.shared.formats.lab import grown, told
 
-PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "x-gzip": gzip.compress, "deflate": zlib.compress, "": bytes, "Identity": bytes}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "": bytes,
+    "Identity": bytes,
+}
 
 
 def a_bomb(size: int) -> bytes:
