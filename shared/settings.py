@@ -5,6 +5,7 @@ only its owner may read. Each room asks for its own secrets when it needs them, 
 secret starts without it.
 """
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -13,7 +14,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from shared.errors import Refused
 
@@ -41,8 +51,22 @@ def without_login(address: str) -> str:
     return address
 
 
+def parse_network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """``"10.0.0.0/8"`` or ``"fd00::/8"``. Raises ValueError, also for an address inside a network: which is meant?"""
+    try:
+        found = ipaddress.ip_interface(value) if isinstance(value, str) else None
+    except ValueError:
+        found = None
+    if found is None:
+        raise ValueError(f'{value!r} is no network like "10.0.0.0/8" or "fd00::/8"')
+    if found.ip != found.network.network_address:
+        raise ValueError(f'{value!r} is an address inside a network; perhaps "{found.network}" is meant')
+    return found.network
+
+
 Address = Annotated[str, AfterValidator(without_login)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(parse_network)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 Context = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
 Listen = Annotated[
@@ -83,6 +107,12 @@ class IngestTable(Table):
     listen: Listen = "127.0.0.1:8081"
 
 
+class Outgoing(Table):
+    """What we connect to because a stranger named it: pull requests, webhooks."""
+
+    allow_private: tuple[Network, ...] = ()
+
+
 class Keep(Table):
     """How long each class of thing is kept."""
 
@@ -113,6 +143,9 @@ class Patchwork(Table):
     ignore_delegates: tuple[str, ...] = ()
     open_states: tuple[str, ...] = ("new", "under-review")
     pull_from: tuple[str, ...] = ()
+    pull_timeout: Duration = timedelta(minutes=5)
+    pull_bytes: int = Field(default=256 << 20, ge=1 << 16)
+    pull_commits: int = Field(default=1000, ge=1)
     user_agent: str = ""
     covers: bool = True
 
@@ -166,6 +199,21 @@ class Stream(Table):
     skips: Literal["warning", "ignore"] = "warning"
 
 
+class Labs(Table):
+    """What outside labs may send, and how long they may be silent."""
+
+    rate: float = Field(default=50, gt=0, le=10_000, description="requests a second of one token, in the long run")
+    burst: int = Field(default=500, ge=1, le=100_000)
+    body: int = Field(default=64 << 20, ge=1 << 16, le=1 << 30, description="bytes of a body after unpacking")
+    cases: int = Field(default=50_000, ge=1, le=1_000_000)
+    artifact: int = Field(default=256 << 20, ge=1 << 16, description="bytes of one artifact")
+    new_names: int = Field(
+        default=20_000, ge=1, description="names that a remote may bring up for the first time a day"
+    )
+    silence: Duration = timedelta(minutes=30)
+    longest: Duration = timedelta(hours=24)
+
+
 class Project(Table):
     post: Literal["off", "shadow", "on"] = "shadow"
     patchwork: Patchwork | None = None
@@ -174,6 +222,7 @@ class Project(Table):
     streams: dict[Name, Stream] = {}
     series_push: Address = Field(default="", description="where applied series are pushed; default: a stream's push")
     series_public: Address = ""
+    checks: tuple[Context, ...] = Field(default=(), description="contexts of labs' checks of series that are posted")
     committer_name: str = "netci"
     committer_email: str = "netci@localhost"
 
@@ -189,6 +238,8 @@ class Project(Table):
             if stream.context in OWN_CONTEXTS:
                 raise ValueError(f"streams.{name}.context: {stream.context!r} is used for the series itself")
             contexts[stream.context] = name
+        if taken := [c for c in self.checks if c in contexts or c in OWN_CONTEXTS]:
+            raise ValueError(f"checks: {', '.join(taken)} is ours; a lab's check needs a context of its own")
         known = OWN_CONTEXTS | contexts.keys()
         for name, stream in self.streams.items():
             if unknown := [c for c in stream.gate if c not in known]:
@@ -204,8 +255,12 @@ OWN_CONTEXTS = frozenset({"apply", "tree_selection"})
 
 
 class Remote(Table):
+    """A lab. `streams` and `executors` say what is expected of one that is not ours: each of these on each branch."""
+
     name: Name
     report: bool = False
+    streams: tuple[str, ...] = ()
+    executors: tuple[Name, ...] = ()
 
 
 class ExecutorTable(Table):
@@ -229,8 +284,10 @@ class Settings(Table):
     bus: BusTable = BusTable()
     web: Web = Web()
     ingest: IngestTable = IngestTable()
+    outgoing: Outgoing = Outgoing()
     keep: Keep = Keep()
     disk: Disk = Disk()
+    labs: Labs = Labs()
     projects: dict[Name, Project]
     remotes: tuple[Remote, ...] = ()
     executors: tuple[ExecutorTable, ...] = ()
@@ -241,6 +298,9 @@ class Settings(Table):
         if len(set(remotes)) < len(remotes):
             raise ValueError("remotes: a name stands twice")
         streams = {name for project in self.projects.values() for name in project.streams}
+        for i, remote in enumerate(self.remotes):
+            if unknown := [s for s in remote.streams if s not in streams]:
+                raise ValueError(f"remotes.{i}.streams: no stream {', '.join(unknown)}")
         seen: set[tuple[str, str]] = set()
         for i, executor in enumerate(self.executors):
             if executor.remote not in remotes:
@@ -266,6 +326,12 @@ class Settings(Table):
 
     def executors_of(self, stream: str) -> list[ExecutorTable]:
         return [e for e in self.executors if stream in e.streams]
+
+    def expected_on(self, stream: str) -> list[tuple[str, str]]:
+        """(remote, executor) of all that should give results on a branch of `stream`, outside labs included."""
+        ours = [(e.remote, e.name) for e in self.executors_of(stream)]
+        others = [(r.name, name) for r in self.remotes if stream in r.streams for name in r.executors]
+        return [*ours, *(pair for pair in others if pair not in ours)]
 
     def reports(self, remote: str) -> bool:
         """Whether results of `remote` count for verdicts."""

@@ -10,7 +10,7 @@ It refuses to know who asks, what is tested, and what a branch is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -36,18 +36,14 @@ from shared.git.pulls import fetch_pull
 from shared.git.refs import series_ref
 from shared.git.store import Store
 from shared.model.ids import SeriesId, Sha
+from shared.net import Reach
 from shared.settings import Project
 
 log = structlog.get_logger(__name__)
 
-_PULL_COMMITS = 1000
-_PULL_BYTES = 256 << 20
-_PULL_SECONDS = 300.0
+_COMMITS_SHOWN = 1000
 _PULL_PATIENCE = timedelta(hours=6)
 _LOG_LIMIT = 1 << 20
-
-FetchPull = Callable[..., Awaitable[Sha]]
-"""`fetch_pull`, or the same with another idea of which addresses are public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +68,11 @@ class _Tried:
 class Applying:
     """Does the work of kind `apply`."""
 
-    def __init__(self, floor: Floor, repos: Repos, trees: Trees, pulls: FetchPull = fetch_pull) -> None:
+    def __init__(self, floor: Floor, repos: Repos, trees: Trees, reach: Reach | None = None) -> None:
         self._floor = floor
         self._repos = repos
         self._trees = trees
-        self._pulls = pulls
+        self._reach = reach or Reach(floor.settings.outgoing.allow_private)
         self._pulling = asyncio.Lock()
 
     async def __call__(self, work: Work) -> None:
@@ -156,21 +152,23 @@ class Applying:
 
     async def _fetch_pull(self, one: Series, bench: _Bench) -> Sha:
         """The pull request's head, under all the limits for what strangers ask us to fetch."""
-        allowed = bench.project.patchwork.pull_from if bench.project.patchwork else ()
+        if (rules := bench.project.patchwork) is None:
+            raise Refused("this project fetches no pull requests: it has no Patchwork")
         url, ref = pull_address(one.pull_url)
         if self._pulling.locked():
             # Remotes that hang would otherwise take every hand, and no other series were applied meanwhile.
             raise Postpone(2, "another pull request is being fetched")
         try:
             async with self._pulling:
-                return await self._pulls(
+                return await fetch_pull(
                     bench.store,
                     url,
                     ref,
-                    allowed=allowed,
-                    max_commits=_PULL_COMMITS,
-                    max_bytes=_PULL_BYTES,
-                    timeout=_PULL_SECONDS,
+                    allowed=rules.pull_from,
+                    max_commits=rules.pull_commits,
+                    max_bytes=rules.pull_bytes,
+                    timeout=rules.pull_timeout.total_seconds(),
+                    reach=self._reach,
                 )
         except Transient as exc:
             if bench.now - one.arrived > _PULL_PATIENCE:
@@ -245,7 +243,7 @@ async def _try_merge(bench: _Bench, choice: Choice, head: Sha, one: Series) -> _
         text = f"everything in it is in {choice.tree} already"
         how = Settled("refused", text, choice.tree, base=base, already=True)
         return _Tried(Attempt(choice.tree, choice.rule, False, text, ours), how, text)
-    commits = await bench.store.subjects(head, limit=_PULL_COMMITS, not_in=base)
+    commits = await bench.store.subjects(head, limit=_COMMITS_SHOWN, not_in=base)
     how = Settled("applied", "", choice.tree, base=base, head=head, commits=tuple(sha for sha, _ in reversed(commits)))
     return _Tried(Attempt(choice.tree, choice.rule, True, "merges", ours), how, "")
 

@@ -6,11 +6,8 @@ quarantine of their own under limits of time, size, memory and commits, are chec
 It refuses to know whose pull request it is.
 """
 
-import asyncio
-import ipaddress
 import re
-import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +16,11 @@ from shared.git.names import check_ref
 from shared.git.process import GitError, GitTimeout, Limits, run
 from shared.git.store import FETCH, Store
 from shared.model.ids import Sha, is_sha
-
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""From a host and a port to its addresses, as text."""
+from shared.net import Reach
 
 _ADDRESS = re.compile(r"(https|git)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::([0-9]{1,5}))?/([A-Za-z0-9._~+/-]+)")
 _PORTS = {"https": 443, "git": 9418}
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_OPEN_INTERNET = Reach()
 _TARGET = "refs/netci/pull"
 _MEMORY = 2 << 30
 
@@ -105,26 +100,6 @@ def check_pull_ref(ref: str) -> str:
     return ref
 
 
-def is_public(address: str) -> bool:
-    """Whether an address is one of the open internet, also when it wraps another."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    inner: list[ipaddress.IPv4Address | ipaddress.IPv6Address | None] = [ip]
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner += [ip.ipv4_mapped, ip.sixtofour, ip.teredo[1] if ip.teredo else None]
-        inner += [ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)] if ip in _NAT64 else []
-    return all(one.is_global and not one.is_multicast for one in inner if one)
-
-
-async def system_resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the machine's resolver, 20 seconds at most."""
-    try:
-        async with asyncio.timeout(20):
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError) as error:
-        raise Transient(f"{host} cannot be resolved: {error}") from error
-    return [str(row[4][0]) for row in found]
-
-
 async def fetch_pull(
     store: Store,
     url: str,
@@ -134,8 +109,7 @@ async def fetch_pull(
     max_commits: int = 1000,
     max_bytes: int = 256 << 20,
     timeout: float = 300,
-    resolve: Resolve = system_resolve,
-    public: Callable[[str], bool] = is_public,
+    reach: Reach = _OPEN_INTERNET,
     settings: Mapping[str, str] | None = None,
 ) -> Sha:
     """Bring the commit that `ref` is at `url` into the store, and say which it is; it has no ref there.
@@ -145,22 +119,12 @@ async def fetch_pull(
     """
     address = parse_address(url, allowed)
     check_pull_ref(ref)
-    ip = await _one_address(address, resolve, public)
+    ip, *_ = await reach.addresses(address.host, address.port)
     with store.scratch() as folder:
         await _make_quarantine(store, folder)
         head = await _fetch(folder, address, ip, ref, max_bytes, timeout, settings or {})
         await _bound(folder, head, address, max_commits, max_bytes)
         return await _take(store, folder, head, address)
-
-
-async def _one_address(address: PullAddress, resolve: Resolve, public: Callable[[str], bool]) -> str:
-    """The address that git will be tied to; Refused when any of the host's is private."""
-    found = list(await resolve(address.host, address.port))
-    if not found:
-        raise Transient(f"{address.host} has no address")
-    if not all(public(ip) for ip in found):
-        raise Refused(f"{address.host} is on a private network")
-    return found[0]
 
 
 async def _make_quarantine(store: Store, folder: Path) -> None:

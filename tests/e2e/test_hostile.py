@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from shared.practice.demo.stage import Stage, staged
 from shared.practice.tree import git
 from shared.practice.world_series import Role, World
 from tests.e2e import noise
+from tests.e2e.endless import BYTES, COMMITS, NETWORK, SECONDS, WAYS, Endless, endless, repositories
 from tests.e2e.hostile import CANARY, SERIES
 from tests.e2e.letters import Hostile, changes, pull
 from tests.e2e.programs import free_listen, until
@@ -31,6 +33,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 RAW = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Bytes that no page of text has."""
 
+PULLS = 240.0
+"""Seconds for pull requests: they are fetched one after the other, and those that never end go to their limit."""
+
 MOST_PAGE = 12 << 20
 """Bytes of a page; whatever a test says, nobody's browser is sent more."""
 
@@ -39,6 +44,7 @@ MOST_PAGE = 12 << 20
 class Scene:
     stage: Stage
     trap: Trap
+    endless: Endless
 
     async def get(self, path: str) -> tuple[int, bytes]:
         answer = await self.stage.http.request("GET", path)
@@ -63,13 +69,22 @@ class Scene:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def scene() -> AsyncIterator[Scene]:
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     """Everything hostile is posted at once, the good series in between."""
+    folder = tmp_path_factory.mktemp("strangers")
+
+    def prepare(world: World) -> None:
+        _with_a_link(world)
+        repositories(world.tree.path, folder)
+
     async with AsyncExitStack() as stack:
         one = await stack.enter_async_context(trap())
+        never = await stack.enter_async_context(endless(folder))
         stage = await stack.enter_async_context(
-            staged(7, free_listen(), adapt=_adapted(one.port), prepare=_with_a_link)
+            staged(7, free_listen(), adapt=_adapted([*allowed(one.port), *never.allowed()]), prepare=prepare)
         )
+        for name, (address, _) in never.addresses().items():
+            _post_pull(stage, name, address)
         for nth, series in enumerate(SERIES):
             for mail in series.mails(nth):
                 stage.patchwork.submit(mail)
@@ -79,14 +94,19 @@ async def scene() -> AsyncIterator[Scene]:
         for name, (address, _) in addresses(one.port).items():
             _post_pull(stage, name, address)
         _post(stage, Role.FLAKY)
-        yield Scene(stage, one)
+        yield Scene(stage, one, never)
 
 
-def _adapted(port: int) -> Callable[[str], str]:
-    entries = json.dumps(allowed(port))
+def _adapted(pull_from: list[str]) -> Callable[[str], str]:
+    """One loopback network may be reached, so that the others are seen to be refused one by one."""
+    rules = (
+        f'pull_from = {json.dumps(pull_from)}\npull_timeout = "{SECONDS}s"\n'
+        f"pull_bytes = {BYTES}\npull_commits = {COMMITS}\n"
+    )
 
     def adapt(text: str) -> str:
-        text = text.replace('poll = "1s"\n', f'poll = "1s"\npull_from = {entries}\n')
+        text += f'[outgoing]\nallow_private = ["{NETWORK}"]\n'
+        text = text.replace('poll = "1s"\n', f'poll = "1s"\n{rules}')
         return text.replace('targets = ["net"] }', 'targets = ["net"], longest = "6s" }')
 
     return adapt
@@ -145,17 +165,44 @@ async def test_a_series(scene: Scene, series: Hostile) -> None:
 
 @pytest.mark.parametrize("name", addresses(1))
 async def test_a_pull_request(scene: Scene, name: str) -> None:
-    found = await scene.settled(f"pull-{name}@eve.example")
-    words = addresses(scene.trap.port)[name][1]
+    await _says(scene, name, addresses(scene.trap.port)[name][1])
+
+
+async def _says(scene: Scene, name: str, words: str) -> None:
+    """The pull request is refused with these words, and its page can be read."""
+    found = await scene.settled(f"pull-{name}@eve.example", PULLS)
+    assert found["applied"][0]["outcome"] == "refused"
     assert re.search(words, found["sentence"]), found["sentence"]
     status, page = await scene.get(f"/series/{found['series']['id']}")
     assert status == 200
     assert not RAW.search(page)
 
 
+@pytest.mark.parametrize("name", [name for name, (_, words) in Endless().addresses().items() if words])
+async def test_a_pull_request_that_never_ends(scene: Scene, name: str) -> None:
+    """Within its limit of time, bytes or commits it is over, and says which of them it was."""
+    await _says(scene, name, Endless().addresses()[name][1])
+
+
+async def test_a_pull_request_within_the_limits_is_taken_from_there(scene: Scene) -> None:
+    """So what was refused was refused for what it did, not for where it is."""
+    found = await scene.settled("pull-in-bounds@eve.example", PULLS)
+    assert found["applied"][0]["outcome"] == "applied", found["sentence"]
+    assert len(found["applied"][0]["commits"]) == COMMITS - 5
+
+
+async def test_others_are_not_kept_waiting_by_what_never_ends(scene: Scene) -> None:
+    """The flaky series is the last that was posted, and is applied while servers are still being waited for."""
+    good = await scene.settled(scene.stage.world.by_role(Role.FLAKY).message_ids[0])
+    slow = [await scene.settled(f"pull-{name}@eve.example", PULLS) for name in Endless().addresses()]
+    ended = [datetime.fromisoformat(one["applied"][0]["at"]) for one in slow]
+    assert datetime.fromisoformat(good["applied"][0]["at"]) < max(ended)
+    assert scene.endless.visits >= len(WAYS)
+
+
 async def test_nobody_followed_a_private_address(scene: Scene) -> None:
     for name in addresses(1):
-        await scene.settled(f"pull-{name}@eve.example")
+        await scene.settled(f"pull-{name}@eve.example", PULLS)
     assert scene.trap.visits == 0
 
 

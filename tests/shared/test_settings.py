@@ -53,6 +53,12 @@ FAULTS = [
     ("report = true\n", 'report = true\n[[remotes]]\nname = "lab"\n', "remotes: a name stands twice"),
     ('data = "/tmp/x"', "data = ", "Invalid value"),
     ('data = "/tmp/x"', '[web]\nlisten = "8080"', "web.listen: '8080' is no address"),
+    ('data = "/tmp/x"', "[outgoing]\nallow_private = [10]", "outgoing.allow_private.0: 10 is no network like"),
+    (
+        'data = "/tmp/x"',
+        '[outgoing]\nallow_private = ["::1/128", "10.0.0.1/8"]',
+        "outgoing.allow_private.1: '10.0.0.1/8' is an address inside a network; perhaps \"10.0.0.0/8\" is meant",
+    ),
     ('data = "/tmp/x"', "[database]\npool = 1", "database.pool: Input should be greater than or equal to 2"),
 ]
 
@@ -68,6 +74,13 @@ def test_the_good_one_is_good() -> None:
     assert settings.public_url == "http://127.0.0.1:8080"
     with pytest.raises(Refused, match=r"no stream 'net' \(there is: net-next\)"):
         settings.project_of("net")
+
+
+def test_nothing_private_is_reached_unless_named() -> None:
+    named = '[outgoing]\nallow_private = ["127.0.0.0/8", "10.0.0.5", "FD00::/8"]'
+    assert parse(GOOD).outgoing.allow_private == ()
+    found = parse(GOOD.replace('data = "/tmp/x"', named)).outgoing.allow_private
+    assert [str(network) for network in found] == ["127.0.0.0/8", "10.0.0.5/32", "fd00::/8"]
 
 
 @pytest.mark.parametrize(("good", "bad", "told"), FAULTS)

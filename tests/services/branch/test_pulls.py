@@ -1,19 +1,17 @@
 """Pull requests: fetched from where the project allows, applied and cut as a whole."""
 
-from functools import partial
 from pathlib import Path
 
 from services.branch.apply import Applying
 from services.branch.publish import Publishing
 from shared.db.work import Desk, Do, claim, enqueue
-from shared.git.pulls import fetch_pull
 from shared.model.ids import SeriesId
 from tests.services.branch.conftest import WorldFor
 from tests.services.branch.test_apply import row
 from tests.services.branch.test_cutter import a_cutter, cuts, decisions, request, subjects
 from tests.services.branch.world import World
 from tests.shared.git.build import commit, git, head
-from tests.shared.git.test_pulls import a_server, anywhere, daemon, loopback
+from tests.shared.git.test_pulls import NEARBY, a_server, daemon
 
 ALLOWED = """
         [projects.netdev.patchwork]
@@ -37,9 +35,7 @@ def a_pull(world: World, files: dict[str, str | None]) -> str:
 async def settle(world: World, url: str) -> SeriesId:
     series = await world.series([], name="pull", pull_url=f"{url} tags/for-next", total=0, received=0)
     kinds: dict[str, Do] = {
-        "apply": Applying(
-            world.floor, world.repos, world.trees, partial(fetch_pull, resolve=loopback, public=anywhere)
-        ),
+        "apply": Applying(world.floor, world.repos, world.trees, NEARBY),
         "publish": Publishing(world.floor, world.repos),
     }
     async with world.floor.pool.acquire() as conn:
