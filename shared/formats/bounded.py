@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from shared.formats.faults import FAULTS_KEPT, Fault, Faulty, faulty, pointer
+from shared.formats.faults import FAULTS_KEPT, Fault, Faulty, faulty, pointer, too_large
 from shared.formats.unpack import UNPACKED, Unpacker, unpack
 
 __all__ = ["DEPTH", "UNPACKED", "Fault", "Faulty", "Unpacker", "faulty", "read_json", "scan", "unpack"]
@@ -108,7 +108,7 @@ def read_json(
 ) -> Any:
     """The value that `data` is the JSON of. Raises Faulty."""
     if len(data) > size:
-        raise faulty(f"more than {size} bytes")
+        raise too_large(size)
     keys = scan(data, depth=depth, values=values, containers=containers)
     try:
         value = from_json(data, allow_inf_nan=False)

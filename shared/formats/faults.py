@@ -24,17 +24,19 @@ class Fault:
 
 
 class Faulty(Refused):
-    """The document cannot be taken as it is."""
+    """The document cannot be taken as it is.
 
-    status_hint = 422
+    The hint `errors` has the faults for an answer over HTTP.
+    """
 
-    def __init__(self, *faults: Fault) -> None:
+    def __init__(self, *faults: Fault, status: int = 400) -> None:
         kept = faults[:FAULTS_KEPT]
         text = str(kept[0]) if kept else ""
         if len(faults) > 1:
             text += f" (and {len(faults) - 1} more)"
-        super().__init__(text)
+        super().__init__(text, errors=[{"pointer": fault.pointer, "detail": fault.detail} for fault in kept])
         self.faults = kept
+        self.status_hint = status
 
 
 def pointer(path: Iterable[str | int]) -> str:
@@ -45,3 +47,8 @@ def pointer(path: Iterable[str | int]) -> str:
 def faulty(detail: str, *path: str | int) -> Faulty:
     """One fault, ready to raise."""
     return Faulty(Fault(pointer(path), detail))
+
+
+def too_large(limit: int, of: str = "") -> Faulty:
+    """The fault of a body of over `limit` bytes, which HTTP has a status of its own for."""
+    return Faulty(Fault("", f"more than {limit} bytes{of}"), status=413)

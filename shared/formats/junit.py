@@ -12,7 +12,7 @@ from xml.parsers.expat import ExpatError, ParserCreate
 
 from shared.formats.bounded import DEPTH, UNPACKED
 from shared.formats.clean import plain
-from shared.formats.faults import faulty
+from shared.formats.faults import faulty, too_large
 from shared.formats.junit_write import PLAIN
 from shared.formats.reported import (
     NO_GROUP,
@@ -46,7 +46,7 @@ _LATER = {"rerunFailure": "failure", "rerunError": "error"}
 def read(data: bytes) -> Reported:
     """The cases of a document. Raises Faulty."""
     if len(data) > UNPACKED:
-        raise faulty(f"more than {UNPACKED} bytes")
+        raise too_large(UNPACKED)
     reader = _Reader()
     _parse(_legal(data), reader)
     if not reader.seen:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from shared.formats.bounded import UNPACKED, read_json, scan, tally, twice
-from shared.formats.faults import FAULTS_KEPT, Fault, Faulty, faulty, pointer
+from shared.formats.faults import FAULTS_KEPT, Fault, Faulty, pointer, too_large
 from shared.formats.run_columns import Columns, columns, to_cases
 from shared.formats.run_faults import find_faults
 from shared.formats.run_model import CASES, DEVICE, NAME, Batch, RunDocument
@@ -52,7 +52,7 @@ def cases(document: Batch) -> list[Case]:
 
 def _parse(data: bytes, kind: type[_D]) -> _D:
     if len(data) > UNPACKED:
-        raise faulty(f"more than {UNPACKED} bytes")
+        raise too_large(UNPACKED)
     keys = scan(data)
     try:
         document = kind.model_validate_json(data)

@@ -198,6 +198,14 @@ def test_every_fault_is_told_at_once() -> None:
     }  # fmt: skip
 
 
+def test_the_faults_are_ready_for_an_answer_over_http() -> None:
+    with pytest.raises(Faulty, match=r"^/cases/0/result: should be one of .* \(and 1 more\)$") as caught:
+        read(json.dumps(a_document(cases=[a_case(result="ok")] * 2)).encode(), NOW)
+    errors = caught.value.hints["errors"]
+    assert errors == [{"pointer": fault.pointer, "detail": fault.detail} for fault in caught.value.faults]
+    assert caught.value.status_hint == 400
+
+
 def test_no_more_than_fifty_are_told() -> None:
     assert len(faults(a_document(cases=[a_case(result="ok")] * 1000))) == FAULTS_KEPT
     assert len(faults(a_document(cases=[a_case()] * 1000))) == FAULTS_KEPT
