@@ -10,6 +10,7 @@ from shared.errors import Refused
 
 FAULTS_KEPT = 50
 """Faults told of one document: who has more, has one fault many times."""
+_KEY_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Faulty(Refused):
 
 
 def pointer(path: Iterable[str | int]) -> str:
-    """The path of keys and indexes as a pointer."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    """The path of keys and indexes as a pointer. A key longer than any of ours is cut: the pointer is for a person."""
+    return "".join("/" + str(part)[:_KEY_KEPT].replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def faulty(detail: str, *path: str | int) -> Faulty:
