@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared.practice.config import Tables
 from shared.practice.demo.stage import Stage, staged
 from shared.practice.world_series import PracticeSeries, Role
 from tests.chaos.killer import Say
@@ -67,8 +68,8 @@ TROUBLES = (
 )  # fmt: skip
 
 
-def impatient(config: str) -> str:
-    return config.replace('poll = "1s"', 'poll = "1s"\nreconcile = "3s"\nsync_queue = "10s"\ntimeout = "3s"')
+def impatient(tables: Tables) -> None:
+    tables["projects"]["netdev"]["patchwork"] |= {"reconcile": "3s", "sync_queue": "10s", "timeout": "3s"}
 
 
 @asynccontextmanager
