@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from shared.errors import Transient
-from shared.practice.demo.judge import Judge
+from shared.practice.demo.judge import states_of
 from shared.practice.demo.stage import Stage
 from shared.practice.world_series import PracticeSeries
 
@@ -85,10 +85,8 @@ def well(stage: Stage) -> Callable[[], Awaitable[bool]]:
 def told(
     stage: Stage, several: Sequence[PracticeSeries], contexts: Sequence[str] = ("tree_selection", "apply")
 ) -> Callable[[], Awaitable[bool]]:
-    judge = Judge(stage.world, stage.patchwork)
-
     async def look() -> bool:
-        return all(judge.state(s, c) == {"success"} for s in several for c in contexts)
+        return all(states_of(stage.patchwork, s, c) == {"success"} for s in several for c in contexts)
 
     return look
 
