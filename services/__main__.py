@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from services import looking, running, upkeep
+from services import looking, running, tokens, upkeep
 from shared import log
 from shared.errors import NetciError, Refused, first_of
 from shared.floor import Floor
@@ -35,6 +35,7 @@ Start here:
   netci up               all rooms in one process, with a database of its own unless one is configured
   netci cut STREAM       put what is pending on a test branch now
   netci status           what runs, what waits, what is broken
+  netci token create …   let an outside lab post results
 
 The configuration is --config, else $NETCI_CONFIG, else ./netci.toml, else /etc/netci/netci.toml.
 Exit codes: 0 done, 1 no (the answer or outcome is bad), 2 wrong use or configuration, 3 something broke or is away.
@@ -42,14 +43,20 @@ Exit codes: 0 done, 1 no (the answer or outcome is bad), 2 wrong use or configur
 
 
 def makers(names: Sequence[str]) -> dict[str, MakeRoom]:
-    """How each room is made."""
-    return {name: _maker(CLASSES[name]) for name in names}
+    """How each room is made. Where ingest and report are in one process, report's listener serves labs, too."""
+    made = {name: _maker(CLASSES[name]) for name in names}
+    if {"ingest", "report"} <= made.keys():
+        api = import_module("services.ingest.api")
+        door = api.LabDoor("ingest")
+        made["ingest"] = _maker(CLASSES["ingest"], door=door)
+        made["report"] = _maker(CLASSES["report"], extra=lambda app: api.add_routes(app, door))
+    return made
 
 
-def _maker(place: str) -> MakeRoom:
+def _maker(place: str, **more: Any) -> MakeRoom:
     def make(floor: Floor) -> Room:
         module, _, name = place.partition(":")
-        room: Room = getattr(import_module(module), name)(floor)
+        room: Room = getattr(import_module(module), name)(floor, **more)
         return room
 
     return make
@@ -69,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     running.add(commands, makers, ROOMS)
     upkeep.add(commands)
     looking.add(commands, ROOMS)
+    tokens.add(commands)
     for room in ("ingest", "branch", "report"):
         import_module(f"services.{room}.cli").add(commands)
     return top

@@ -199,6 +199,21 @@ class Stream(Table):
     skips: Literal["warning", "ignore"] = "warning"
 
 
+class Labs(Table):
+    """What outside labs may send, and how long they may be silent."""
+
+    rate: float = Field(default=50, gt=0, le=10_000, description="requests a second of one token, in the long run")
+    burst: int = Field(default=500, ge=1, le=100_000)
+    body: int = Field(default=64 << 20, ge=1 << 16, le=1 << 30, description="bytes of a body after unpacking")
+    cases: int = Field(default=50_000, ge=1, le=1_000_000)
+    artifact: int = Field(default=256 << 20, ge=1 << 16, description="bytes of one artifact")
+    new_names: int = Field(
+        default=20_000, ge=1, description="names that a remote may bring up for the first time a day"
+    )
+    silence: Duration = timedelta(minutes=30)
+    longest: Duration = timedelta(hours=24)
+
+
 class Project(Table):
     post: Literal["off", "shadow", "on"] = "shadow"
     patchwork: Patchwork | None = None
@@ -207,6 +222,7 @@ class Project(Table):
     streams: dict[Name, Stream] = {}
     series_push: Address = Field(default="", description="where applied series are pushed; default: a stream's push")
     series_public: Address = ""
+    checks: tuple[Context, ...] = Field(default=(), description="contexts of labs' checks of series that are posted")
     committer_name: str = "netci"
     committer_email: str = "netci@localhost"
 
@@ -222,6 +238,8 @@ class Project(Table):
             if stream.context in OWN_CONTEXTS:
                 raise ValueError(f"streams.{name}.context: {stream.context!r} is used for the series itself")
             contexts[stream.context] = name
+        if taken := [c for c in self.checks if c in contexts or c in OWN_CONTEXTS]:
+            raise ValueError(f"checks: {', '.join(taken)} is ours; a lab's check needs a context of its own")
         known = OWN_CONTEXTS | contexts.keys()
         for name, stream in self.streams.items():
             if unknown := [c for c in stream.gate if c not in known]:
@@ -237,8 +255,12 @@ OWN_CONTEXTS = frozenset({"apply", "tree_selection"})
 
 
 class Remote(Table):
+    """A lab. `streams` and `executors` say what is expected of one that is not ours: each of these on each branch."""
+
     name: Name
     report: bool = False
+    streams: tuple[str, ...] = ()
+    executors: tuple[Name, ...] = ()
 
 
 class ExecutorTable(Table):
@@ -265,6 +287,7 @@ class Settings(Table):
     outgoing: Outgoing = Outgoing()
     keep: Keep = Keep()
     disk: Disk = Disk()
+    labs: Labs = Labs()
     projects: dict[Name, Project]
     remotes: tuple[Remote, ...] = ()
     executors: tuple[ExecutorTable, ...] = ()
@@ -275,6 +298,9 @@ class Settings(Table):
         if len(set(remotes)) < len(remotes):
             raise ValueError("remotes: a name stands twice")
         streams = {name for project in self.projects.values() for name in project.streams}
+        for i, remote in enumerate(self.remotes):
+            if unknown := [s for s in remote.streams if s not in streams]:
+                raise ValueError(f"remotes.{i}.streams: no stream {', '.join(unknown)}")
         seen: set[tuple[str, str]] = set()
         for i, executor in enumerate(self.executors):
             if executor.remote not in remotes:
@@ -300,6 +326,12 @@ class Settings(Table):
 
     def executors_of(self, stream: str) -> list[ExecutorTable]:
         return [e for e in self.executors if stream in e.streams]
+
+    def expected_on(self, stream: str) -> list[tuple[str, str]]:
+        """(remote, executor) of all that should give results on a branch of `stream`, outside labs included."""
+        ours = [(e.remote, e.name) for e in self.executors_of(stream)]
+        others = [(r.name, name) for r in self.remotes if stream in r.streams for name in r.executors]
+        return [*ours, *(pair for pair in others if pair not in ours)]
 
     def reports(self, remote: str) -> bool:
         """Whether results of `remote` count for verdicts."""

@@ -1,14 +1,17 @@
-"""The ingest room: who polls which source, and who takes in what was seen.
+"""The ingest room: who polls which source, who takes in what was seen, and the door for labs and hooks.
 
 The composition root. Each source is polled by one process of the installation; every process that runs the room
-takes in series.
+takes in series and serves labs: on `ingest.listen`, or through report's listener where both are in one process.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Never
 
 from services.ingest.announce import ROOM
+from services.ingest.api import LabDoor, add_routes
+from services.ingest.api.desk import LabDesk
 from services.ingest.poller import Poller, Times
 from services.ingest.sources import open_sources
 from services.ingest.sources.base import Source
@@ -17,10 +20,11 @@ from services.ingest.store import IngestStore
 from services.ingest.take import Taking
 from shared.db.lease import alone
 from shared.db.work import Desk, Work
-from shared.errors import Missing
+from shared.errors import Missing, Refused
 from shared.floor import Floor
 from shared.race import race
 from shared.settings import Patchwork
+from shared.web.app import READY, listen, make_app
 
 HANDS = 4
 
@@ -30,11 +34,33 @@ class IngestRoom:
 
     name = ROOM
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, floor: Floor, door: LabDoor | None = None) -> None:
+        """`door` is another room's listener that serves labs for us; without it we listen ourselves."""
         self._floor = floor
+        self._door = door
         self._takings: dict[str, Taking] = {}
 
     async def run(self, ready: Callable[[], None]) -> Never:
+        floor = self._floor
+        door = self._door or LabDoor(ROOM)
+        door.open(LabDesk(floor))
+        try:
+            await race(self._poll(ready), *([] if self._door else [self._listen(door)]))
+        finally:
+            door.close()
+        raise AssertionError("the room never ends")
+
+    async def _listen(self, door: LabDoor) -> Never:
+        app = make_app(trusted=self._floor.settings.web.trusted_proxies)
+        app[READY] = self._floor.unready
+        add_routes(app, door)
+        try:
+            await listen(app, self._floor.settings.ingest.listen)
+        except OSError as exc:
+            where = self._floor.settings.ingest.listen
+            raise Refused(f"ingest.listen: can't listen on {where}: {os.strerror(exc.errno or 0)}") from exc
+
+    async def _poll(self, ready: Callable[[], None]) -> Never:
         floor = self._floor
         async with AsyncExitStack() as stack:
             opened = await open_sources(stack, floor.settings)

@@ -285,3 +285,38 @@ select sha256 from floor.forget_blobs($1, $2) as sha256
 
 -- prepare_days --
 select ledger.prepare_days()
+
+-- add_token --
+-- id text, digest bytea, name text, remote text, scopes text[], projects text[], sandbox boolean, by text,
+-- lasts_seconds double precision, rotated_from text (null: a first one)
+insert into floor.tokens (id, digest, name, remote, scopes, projects, sandbox, created_by, expires, rotated_from)
+values ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9), $10)
+
+-- lock_token --
+-- id text
+select name, remote, scopes, projects, sandbox, created, expires, revoked from floor.tokens where id = $1 for update
+
+-- token_successor --
+-- id text
+select id from floor.tokens where rotated_from = $1 and revoked is null
+
+-- shorten_token --
+-- id text, seconds double precision
+update floor.tokens set expires = least(expires, now() + make_interval(secs => $2)) where id = $1
+
+-- revoke_token --
+-- id text, why text
+update floor.tokens set revoked = now(), revoked_why = $2 where id = $1
+
+-- list_tokens --
+select id, name, remote, scopes, projects, sandbox, created, created_by, expires, rotated_from, revoked, revoked_why,
+       used, used_from
+from floor.tokens order by created desc, id
+
+-- find_token --
+-- id text
+select digest, name, remote, scopes, projects, sandbox, expires, revoked from floor.find_token($1)
+
+-- used_token --
+-- id text, address text
+select floor.used_token($1, $2)

@@ -39,6 +39,14 @@ begin
     return gone;
 end $_$;
 
+CREATE FUNCTION floor.find_token(wanted text) RETURNS TABLE(digest bytea, name text, remote text, scopes text[], projects text[], sandbox boolean, expires timestamp with time zone, revoked timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+    select t.digest, t.name, t.remote, t.scopes, t.projects, t.sandbox, t.expires, t.revoked
+    from floor.tokens t where t.id = wanted
+$$;
+
 CREATE FUNCTION floor.forget_blobs(before timestamp with time zone, most integer) RETURNS SETOF text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog'
@@ -159,6 +167,14 @@ begin
     end if;
     return moved;
 end $$;
+
+CREATE FUNCTION floor.used_token(wanted text, address text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+    update floor.tokens set used = now(), used_from = left(address, 60)
+    where id = wanted and (used is null or used < now() - interval '1 minute')
+$$;
 
 CREATE FUNCTION ledger.ensure_day(wanted date) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -689,6 +705,41 @@ CREATE TABLE floor.sequencer (
     CONSTRAINT sequencer_single_check CHECK (single)
 );
 
+CREATE TABLE floor.tokens (
+    id text NOT NULL,
+    digest bytea NOT NULL,
+    name text NOT NULL,
+    remote text DEFAULT ''::text NOT NULL,
+    scopes text[] NOT NULL,
+    projects text[] DEFAULT '{}'::text[] NOT NULL,
+    sandbox boolean DEFAULT false NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    expires timestamp with time zone NOT NULL,
+    rotated_from text,
+    revoked timestamp with time zone,
+    revoked_why text DEFAULT ''::text NOT NULL,
+    used timestamp with time zone,
+    used_from text DEFAULT ''::text NOT NULL,
+    CONSTRAINT tokens_check CHECK ((expires <= (created + '366 days'::interval))),
+    CONSTRAINT tokens_id_check CHECK ((id ~ '^[0-9A-Za-z]{8}$'::text)),
+    CONSTRAINT tokens_scopes_check CHECK ((cardinality(scopes) > 0))
+);
+
+CREATE VIEW floor.tokens_v AS
+ SELECT tokens.id,
+    tokens.name,
+    tokens.remote,
+    tokens.scopes,
+    tokens.projects,
+    tokens.sandbox,
+    tokens.created,
+    tokens.expires,
+    tokens.rotated_from,
+    tokens.revoked,
+    tokens.used
+   FROM floor.tokens;
+
 CREATE TABLE floor.work (
     id bigint NOT NULL,
     room text NOT NULL,
@@ -716,6 +767,50 @@ ALTER TABLE floor.work ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE ingest.answers (
+    remote text NOT NULL,
+    key text NOT NULL,
+    digest bytea NOT NULL,
+    status smallint NOT NULL,
+    body jsonb NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE ingest.heard (
+    remote text NOT NULL,
+    executor text DEFAULT ''::text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    branch text DEFAULT ''::text NOT NULL
+);
+
+CREATE VIEW ingest.heard_v AS
+ SELECT heard.remote,
+    heard.executor,
+    heard.at,
+    heard.branch
+   FROM ingest.heard;
+
+CREATE TABLE ingest.lab_runs (
+    run_id bigint NOT NULL,
+    token_id text NOT NULL,
+    remote text NOT NULL,
+    deadline timestamp with time zone NOT NULL,
+    beat timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE VIEW ingest.lab_runs_v AS
+ SELECT lab_runs.run_id,
+    lab_runs.remote,
+    lab_runs.deadline,
+    lab_runs.beat
+   FROM ingest.lab_runs;
+
+CREATE TABLE ingest.new_names (
+    remote text NOT NULL,
+    day date NOT NULL,
+    names integer NOT NULL
 );
 
 CREATE TABLE ingest.patches (
@@ -763,6 +858,39 @@ CREATE VIEW ingest.patches_v AS
     patches.fault,
     patches.web_url
    FROM ingest.patches;
+
+CREATE TABLE ingest.rejections (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    remote text NOT NULL,
+    executor text DEFAULT ''::text NOT NULL,
+    path text NOT NULL,
+    status smallint NOT NULL,
+    detail text NOT NULL,
+    errors jsonb DEFAULT '[]'::jsonb NOT NULL,
+    size bigint DEFAULT 0 NOT NULL
+);
+
+ALTER TABLE ingest.rejections ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ingest.rejections_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW ingest.rejections_v AS
+ SELECT rejections.id,
+    rejections.at,
+    rejections.remote,
+    rejections.executor,
+    rejections.path,
+    rejections.status,
+    rejections.detail,
+    rejections.errors,
+    rejections.size
+   FROM ingest.rejections;
 
 CREATE TABLE ingest.series (
     id bigint NOT NULL,
@@ -891,6 +1019,7 @@ CREATE TABLE ledger.cases (
     log text DEFAULT ''::text NOT NULL,
     crashes text[] DEFAULT '{}'::text[] NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
+    link text DEFAULT ''::text NOT NULL,
     CONSTRAINT cases_cause_check CHECK ((cause = ANY (ARRAY['patch'::text, 'test'::text, 'infra'::text, 'timeout'::text, 'crash'::text]))),
     CONSTRAINT cases_result_check CHECK ((result = ANY (ARRAY['pass'::text, 'fail'::text, 'skip'::text, 'warn'::text, 'xfail'::text, 'xpass'::text, 'error'::text, 'not-run'::text])))
 )
@@ -915,11 +1044,27 @@ CREATE VIEW ledger.cases_v AS
     c.detail,
     c.log,
     c.crashes,
-    c.at
+    c.at,
+    c.link
    FROM (((ledger.cases c
      JOIN ledger.names g ON ((g.id = c.grp)))
      JOIN ledger.names t ON ((t.id = c.test)))
      JOIN ledger.names s ON ((s.id = c.subtest)));
+
+CREATE TABLE ledger.checks (
+    series_id bigint NOT NULL,
+    revision integer NOT NULL,
+    patch integer DEFAULT 0 NOT NULL,
+    context text NOT NULL,
+    project text NOT NULL,
+    state text NOT NULL,
+    text text DEFAULT ''::text NOT NULL,
+    link text DEFAULT ''::text NOT NULL,
+    run_id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT checks_context_check CHECK ((context ~ '^[A-Za-z0-9_-]{1,255}$'::text)),
+    CONSTRAINT checks_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'success'::text, 'warning'::text, 'fail'::text])))
+);
 
 ALTER TABLE ledger.names ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME ledger.names_id_seq
@@ -958,8 +1103,12 @@ CREATE TABLE ledger.runs (
     image text DEFAULT ''::text NOT NULL,
     device jsonb,
     log_pack text,
-    CONSTRAINT runs_check CHECK (((cut_id IS NOT NULL) OR (series_id IS NOT NULL))),
-    CONSTRAINT runs_state_check CHECK ((state = ANY (ARRAY['open'::text, 'done'::text, 'abandoned'::text])))
+    visibility text DEFAULT 'public'::text NOT NULL,
+    trial boolean DEFAULT false NOT NULL,
+    link text DEFAULT ''::text NOT NULL,
+    CONSTRAINT runs_about CHECK (((cut_id IS NOT NULL) OR (series_id IS NOT NULL) OR trial)),
+    CONSTRAINT runs_state_check CHECK ((state = ANY (ARRAY['open'::text, 'done'::text, 'abandoned'::text]))),
+    CONSTRAINT runs_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'project'::text, 'operator'::text])))
 );
 
 ALTER TABLE ledger.runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1160,11 +1309,29 @@ ALTER TABLE ONLY floor.queues
 ALTER TABLE ONLY floor.sequencer
     ADD CONSTRAINT sequencer_pkey PRIMARY KEY (single);
 
+ALTER TABLE ONLY floor.tokens
+    ADD CONSTRAINT tokens_digest_key UNIQUE (digest);
+
+ALTER TABLE ONLY floor.tokens
+    ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY floor.work
     ADD CONSTRAINT work_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY floor.work
     ADD CONSTRAINT work_room_kind_key_key UNIQUE (room, kind, key);
+
+ALTER TABLE ONLY ingest.answers
+    ADD CONSTRAINT answers_pkey PRIMARY KEY (remote, key);
+
+ALTER TABLE ONLY ingest.heard
+    ADD CONSTRAINT heard_pkey PRIMARY KEY (remote, executor);
+
+ALTER TABLE ONLY ingest.lab_runs
+    ADD CONSTRAINT lab_runs_pkey PRIMARY KEY (run_id);
+
+ALTER TABLE ONLY ingest.new_names
+    ADD CONSTRAINT new_names_pkey PRIMARY KEY (remote, day);
 
 ALTER TABLE ONLY ingest.patches
     ADD CONSTRAINT patches_pkey PRIMARY KEY (id);
@@ -1174,6 +1341,9 @@ ALTER TABLE ONLY ingest.patches
 
 ALTER TABLE ONLY ingest.patches
     ADD CONSTRAINT patches_series_id_number_key UNIQUE (series_id, number);
+
+ALTER TABLE ONLY ingest.rejections
+    ADD CONSTRAINT rejections_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY ingest.series
     ADD CONSTRAINT series_pkey PRIMARY KEY (id);
@@ -1189,6 +1359,9 @@ ALTER TABLE ONLY ledger.artifacts
 
 ALTER TABLE ONLY ledger.cases
     ADD CONSTRAINT cases_pkey PRIMARY KEY (day, run_id, grp, test, subtest, attempt);
+
+ALTER TABLE ONLY ledger.checks
+    ADD CONSTRAINT checks_pkey PRIMARY KEY (series_id, revision, patch, context);
 
 ALTER TABLE ONLY ledger.names
     ADD CONSTRAINT names_name_key UNIQUE (name);
@@ -1246,6 +1419,8 @@ CREATE INDEX inbox_due ON floor.inbox USING btree (queue, due, sequence) WHERE (
 
 CREATE INDEX inbox_settled ON floor.inbox USING btree (settled) WHERE (state = 'done'::text);
 
+CREATE UNIQUE INDEX tokens_rotated ON floor.tokens USING btree (rotated_from) WHERE (revoked IS NULL);
+
 CREATE INDEX work_leased ON floor.work USING btree (lease_until) WHERE (state = 'leased'::text);
 
 CREATE INDEX work_open ON floor.work USING btree (room, kind) WHERE (state = ANY (ARRAY['ready'::text, 'leased'::text]));
@@ -1254,9 +1429,15 @@ CREATE INDEX work_ready ON floor.work USING btree (room, kind, priority DESC, du
 
 CREATE INDEX work_settled ON floor.work USING btree (settled) WHERE (state = ANY (ARRAY['done'::text, 'cancelled'::text]));
 
+CREATE INDEX answers_at ON ingest.answers USING btree (at);
+
+CREATE INDEX lab_runs_deadline ON ingest.lab_runs USING btree (deadline);
+
 CREATE INDEX patches_external ON ingest.patches USING btree (external_id);
 
 CREATE INDEX patches_message ON ingest.patches USING btree (message_id);
+
+CREATE INDEX rejections_remote ON ingest.rejections USING btree (remote, id);
 
 CREATE INDEX series_cover ON ingest.series USING btree (cover_message_id) WHERE (cover_message_id <> ''::text);
 
@@ -1272,6 +1453,8 @@ CREATE INDEX cases_run ON ONLY ledger.cases USING btree (run_id);
 
 CREATE INDEX cases_test ON ONLY ledger.cases USING btree (test, day);
 
+CREATE INDEX checks_run ON ledger.checks USING btree (run_id);
+
 CREATE INDEX runs_cut ON ledger.runs USING btree (cut_id, id);
 
 CREATE INDEX runs_ended ON ledger.runs USING btree (ended) WHERE (log_pack IS NOT NULL);
@@ -1280,7 +1463,7 @@ CREATE INDEX runs_executor ON ledger.runs USING btree (remote, executor, id);
 
 CREATE INDEX runs_log ON ledger.runs USING btree (log_pack) WHERE (log_pack IS NOT NULL);
 
-CREATE UNIQUE INDEX runs_natural ON ledger.runs USING btree (COALESCE(cut_id, (0)::bigint), COALESCE(series_id, (0)::bigint), remote, executor, attempt);
+CREATE UNIQUE INDEX runs_natural ON ledger.runs USING btree (COALESCE(cut_id, (0)::bigint), COALESCE(series_id, (0)::bigint), remote, executor, attempt, trial);
 
 CREATE INDEX runs_open ON ledger.runs USING btree (id) WHERE (state = 'open'::text);
 
@@ -1312,6 +1495,12 @@ ALTER TABLE ONLY executor.plans
 
 ALTER TABLE ONLY floor.inbox
     ADD CONSTRAINT inbox_queue_fkey FOREIGN KEY (queue) REFERENCES floor.queues(name);
+
+ALTER TABLE ONLY floor.tokens
+    ADD CONSTRAINT tokens_rotated_from_fkey FOREIGN KEY (rotated_from) REFERENCES floor.tokens(id);
+
+ALTER TABLE ONLY ingest.lab_runs
+    ADD CONSTRAINT lab_runs_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
 
 ALTER TABLE ONLY ingest.patches
     ADD CONSTRAINT patches_series_id_fkey FOREIGN KEY (series_id) REFERENCES ingest.series(id);
@@ -1345,6 +1534,9 @@ ALTER TABLE ledger.cases
 
 ALTER TABLE ledger.cases
     ADD CONSTRAINT cases_test_fkey FOREIGN KEY (test) REFERENCES ledger.names(id);
+
+ALTER TABLE ONLY ledger.checks
+    ADD CONSTRAINT checks_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
 
 ALTER TABLE ONLY ledger.runs
     ADD CONSTRAINT runs_log_pack_fkey FOREIGN KEY (log_pack) REFERENCES floor.blobs(sha256);
@@ -1388,6 +1580,10 @@ GRANT ALL ON FUNCTION floor.drop_empty_events() TO netci_branch;
 GRANT ALL ON FUNCTION floor.drop_empty_events() TO netci_executor;
 GRANT ALL ON FUNCTION floor.drop_empty_events() TO netci_report;
 
+REVOKE ALL ON FUNCTION floor.find_token(wanted text) FROM PUBLIC;
+GRANT ALL ON FUNCTION floor.find_token(wanted text) TO netci_ingest;
+GRANT ALL ON FUNCTION floor.find_token(wanted text) TO netci_report;
+
 REVOKE ALL ON FUNCTION floor.forget_blobs(before timestamp with time zone, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION floor.forget_blobs(before timestamp with time zone, most integer) TO netci_ingest;
 GRANT ALL ON FUNCTION floor.forget_blobs(before timestamp with time zone, most integer) TO netci_branch;
@@ -1417,6 +1613,10 @@ GRANT ALL ON FUNCTION floor.sequence_events(most integer) TO netci_ingest;
 GRANT ALL ON FUNCTION floor.sequence_events(most integer) TO netci_branch;
 GRANT ALL ON FUNCTION floor.sequence_events(most integer) TO netci_executor;
 GRANT ALL ON FUNCTION floor.sequence_events(most integer) TO netci_report;
+
+REVOKE ALL ON FUNCTION floor.used_token(wanted text, address text) FROM PUBLIC;
+GRANT ALL ON FUNCTION floor.used_token(wanted text, address text) TO netci_ingest;
+GRANT ALL ON FUNCTION floor.used_token(wanted text, address text) TO netci_report;
 
 REVOKE ALL ON FUNCTION ledger.ensure_day(wanted date) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger.ensure_day(wanted date) TO netci_executor;
@@ -1583,10 +1783,31 @@ GRANT SELECT ON TABLE floor.sequencer TO netci_branch;
 GRANT SELECT ON TABLE floor.sequencer TO netci_executor;
 GRANT SELECT ON TABLE floor.sequencer TO netci_report;
 
+GRANT SELECT ON TABLE floor.tokens_v TO netci_ingest;
+GRANT SELECT ON TABLE floor.tokens_v TO netci_report;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE floor.work TO netci_ingest;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE floor.work TO netci_branch;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE floor.work TO netci_executor;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE floor.work TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.answers TO netci_ingest;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.heard TO netci_ingest;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.heard_v TO netci_ingest;
+GRANT SELECT ON TABLE ingest.heard_v TO netci_branch;
+GRANT SELECT ON TABLE ingest.heard_v TO netci_executor;
+GRANT SELECT ON TABLE ingest.heard_v TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.lab_runs TO netci_ingest;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.lab_runs_v TO netci_ingest;
+GRANT SELECT ON TABLE ingest.lab_runs_v TO netci_branch;
+GRANT SELECT ON TABLE ingest.lab_runs_v TO netci_executor;
+GRANT SELECT ON TABLE ingest.lab_runs_v TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.new_names TO netci_ingest;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.patches TO netci_ingest;
 
@@ -1596,6 +1817,15 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.patches_v TO netci_ingest;
 GRANT SELECT ON TABLE ingest.patches_v TO netci_branch;
 GRANT SELECT ON TABLE ingest.patches_v TO netci_executor;
 GRANT SELECT ON TABLE ingest.patches_v TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.rejections TO netci_ingest;
+
+GRANT USAGE ON SEQUENCE ingest.rejections_id_seq TO netci_ingest;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.rejections_v TO netci_ingest;
+GRANT SELECT ON TABLE ingest.rejections_v TO netci_branch;
+GRANT SELECT ON TABLE ingest.rejections_v TO netci_executor;
+GRANT SELECT ON TABLE ingest.rejections_v TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.series TO netci_ingest;
 
@@ -1632,6 +1862,11 @@ GRANT SELECT ON TABLE ledger.cases_v TO netci_ingest;
 GRANT SELECT ON TABLE ledger.cases_v TO netci_branch;
 GRANT SELECT ON TABLE ledger.cases_v TO netci_executor;
 GRANT SELECT ON TABLE ledger.cases_v TO netci_report;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE ledger.checks TO netci_ingest;
+GRANT SELECT ON TABLE ledger.checks TO netci_branch;
+GRANT SELECT,INSERT,UPDATE ON TABLE ledger.checks TO netci_executor;
+GRANT SELECT ON TABLE ledger.checks TO netci_report;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE ledger.runs TO netci_ingest;
 GRANT SELECT ON TABLE ledger.runs TO netci_branch;

@@ -63,8 +63,20 @@ class Envelope(BaseModel):
     data: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
-    def around(cls, event: Event, *, id: UUID, source: str, time: datetime, traceparent: str = "") -> Self:
-        """Wrap `event`, said by `source` (a room) at `time`. Raises ValueError when it is over `LIMIT`."""
+    def around(
+        cls,
+        event: Event,
+        *,
+        id: UUID,
+        source: str,
+        time: datetime,
+        traceparent: str = "",
+        visibility: Visibility | None = None,
+    ) -> Self:
+        """Wrap `event`, said by `source` (a room) at `time`. Raises ValueError when it is over `LIMIT`.
+
+        `visibility` is given where it is that of the thing told of, such as a run that is nobody else's business.
+        """
         made = cls(
             id=id,
             type=event.type_name(),
@@ -74,7 +86,7 @@ class Envelope(BaseModel):
             correlation=event.correlation(),
             traceparent=traceparent,
             project=event.project,
-            visibility=event.visibility,
+            visibility=visibility or event.visibility,
             data=event.model_dump(mode="json"),
         )
         if (size := len(made.wire())) > LIMIT:

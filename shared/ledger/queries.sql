@@ -3,22 +3,25 @@
 -- open_run --
 -- project text, stream text, branch text, cut_id bigint, series_id bigint, remote text, executor text,
 -- attempt integer, lease_number bigint, expected_end timestamptz, planned integer, kernel_commit text,
--- suite_commit text, config_digest text, toolchain text, image text, device jsonb
+-- suite_commit text, config_digest text, toolchain text, image text, device jsonb, visibility text, trial boolean,
+-- link text
 insert into ledger.runs (day, project, stream, branch, cut_id, series_id, remote, executor, attempt, lease_number,
-                         expected_end, planned, kernel_commit, suite_commit, config_digest, toolchain, image, device)
-values ((now() at time zone 'utc')::date, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-on conflict (coalesce(cut_id, 0), coalesce(series_id, 0), remote, executor, attempt) do nothing
+                         expected_end, planned, kernel_commit, suite_commit, config_digest, toolchain, image, device,
+                         visibility, trial, link)
+values ((now() at time zone 'utc')::date, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+        $18, $19, $20)
+on conflict (coalesce(cut_id, 0), coalesce(series_id, 0), remote, executor, attempt, trial) do nothing
 returning id, day
 
 -- take_over_run --
 -- cut_id bigint, series_id bigint, remote text, executor text, attempt integer, lease_number bigint,
--- expected_end timestamptz
+-- expected_end timestamptz, trial boolean
 -- The same run, by whoever holds the newest lease; an older number changes nothing.
 update ledger.runs
 set lease_number = case when state = 'open' then $6 else lease_number end,
     expected_end = case when state = 'open' then coalesce($7, expected_end) else expected_end end
 where coalesce(cut_id, 0) = coalesce($1::bigint, 0) and coalesce(series_id, 0) = coalesce($2::bigint, 0)
-  and remote = $3 and executor = $4 and attempt = $5 and lease_number <= $6
+  and remote = $3 and executor = $4 and attempt = $5 and lease_number <= $6 and trial = $8
 returning id, day, state
 
 -- ensure_today --
@@ -26,7 +29,7 @@ select ledger.ensure_day((now() at time zone 'utc')::date)
 
 -- lock_run --
 -- id bigint, lease_number bigint
-select id, day, project, stream, branch, cut_id, series_id, remote, executor, planned, progressed
+select id, day, project, stream, branch, cut_id, series_id, remote, executor, planned, progressed, visibility
 from ledger.runs where id = $1 and lease_number = $2 and state = 'open' for update
 
 -- run_state --
@@ -43,12 +46,12 @@ insert into ledger.names (name) select distinct unnest($1::text[]) on conflict (
 
 -- add_cases --
 -- day date, run_id bigint, grp integer[], test integer[], subtest integer[], attempt smallint[], result text[],
--- cause text[], seconds real[], detail text[], log text[], crashes text[]
+-- cause text[], seconds real[], detail text[], log text[], crashes text[], link text[]
 -- Crash titles of a case are joined by newlines, as arrays of arrays must be rectangular.
-insert into ledger.cases (day, run_id, grp, test, subtest, attempt, result, cause, seconds, detail, log, crashes)
-select $1, $2, g, t, s, a, r, c, sec, d, l, case when x = '' then '{}' else string_to_array(x, E'\n') end
+insert into ledger.cases (day, run_id, grp, test, subtest, attempt, result, cause, seconds, detail, log, crashes, link)
+select $1, $2, g, t, s, a, r, c, sec, d, l, case when x = '' then '{}' else string_to_array(x, E'\n') end, k
 from unnest($3::integer[], $4::integer[], $5::integer[], $6::smallint[], $7::text[], $8::text[], $9::real[],
-            $10::text[], $11::text[], $12::text[]) as u(g, t, s, a, r, c, sec, d, l, x)
+            $10::text[], $11::text[], $12::text[], $13::text[]) as u(g, t, s, a, r, c, sec, d, l, x, k)
 on conflict (day, run_id, grp, test, subtest, attempt) do nothing
 
 -- progressed --
@@ -88,7 +91,7 @@ update ledger.runs
 set state = $3, cause = nullif($4, ''), reason = left($5, 2000), counts = $6, log_pack = coalesce($7, log_pack),
     ended = now(), suite_commit = coalesce(nullif($8, ''), suite_commit), toolchain = coalesce(nullif($9, ''), toolchain)
 where id = $1 and lease_number = $2 and state = 'open'
-returning project, stream, branch, cut_id, series_id, remote, executor
+returning project, stream, branch, cut_id, series_id, remote, executor, visibility
 
 -- add_artifact --
 -- run_id bigint, name text, sha256 text, size bigint
@@ -105,7 +108,7 @@ delete from ledger.artifacts where run_id = $1 and starts_with(name, $2)
 
 -- finished_tests --
 -- run_id bigint
-select g.name as grp, t.name as test, c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.crashes
+select g.name as grp, t.name as test, c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.crashes, c.link
 from ledger.cases c
 join ledger.names g on g.id = c.grp
 join ledger.names t on t.id = c.test

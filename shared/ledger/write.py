@@ -15,7 +15,7 @@ from shared.db.outbox import stage
 from shared.db.pool import Connection
 from shared.db.statements import load
 from shared.errors import Superseded
-from shared.events import RunDone, RunProgress, RunStarted
+from shared.events import RunDone, RunProgress, RunStarted, Visibility
 from shared.metrics import CASES
 from shared.model.ids import RunId
 from shared.model.results import Case
@@ -28,7 +28,11 @@ NAME_LIMIT = 512
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A run about to start: one executor on one branch, or the checks of one series."""
+    """A run about to start: one executor on one branch, or the checks of one series.
+
+    `visibility` is that of the branch, of a try none but its owner's; a `trial` counts for nothing and is shown to its
+    lab alone. `link` is where the lab shows the run.
+    """
 
     project: str
     remote: str
@@ -47,6 +51,9 @@ class Opening:
     toolchain: str = ""
     image: str = ""
     device: Mapping[str, Any] | None = None
+    visibility: Visibility = "public"
+    trial: bool = False
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +97,17 @@ class Ledger:
         row = await conn.fetchrow(
             SQL["open_run"], o.project, o.stream, o.branch, o.cut_id, o.series_id, o.remote, o.executor, o.attempt,
             o.lease_number, o.expected_end, o.planned, o.kernel_commit, o.suite_commit, o.config_digest,
-            o.toolchain, o.image, dict(o.device) if o.device else None,
+            o.toolchain, o.image, dict(o.device) if o.device else None, o.visibility, o.trial, o.link,
         )  # fmt: skip
         if row is None:
             return await self._take_over(conn, o)
-        await stage(conn, self._source, _started(o, row["id"]))
+        await stage(conn, self._source, _started(o, row["id"]), visibility=o.visibility)
         return OpenRun(RunId(row["id"]), row["day"], o.lease_number, True)
 
     async def _take_over(self, conn: Connection, o: Opening) -> OpenRun:
         row = await conn.fetchrow(
             SQL["take_over_run"], o.cut_id, o.series_id, o.remote, o.executor, o.attempt, o.lease_number,
-            o.expected_end,
+            o.expected_end, o.trial,
         )  # fmt: skip
         if row is None:
             raise Superseded(f"the run of {o.remote}/{o.executor} is held by a newer lease")
@@ -121,7 +128,8 @@ class Ledger:
             CASES.labels(row["remote"], case.result).inc()
         if await conn.fetchval(SQL["progressed"], run.id) is not None:
             done = await conn.fetchval(SQL["tests_done"], run.id)
-            await stage(conn, self._source, RunProgress(**_of(row, run.id), done=done, planned=row["planned"]))
+            progress = RunProgress(**_of(row, run.id), done=done, planned=row["planned"])
+            await stage(conn, self._source, progress, visibility=row["visibility"])
         await conn.execute("select pg_notify('netci_runs', $1)", str(run.id))
 
     async def _held(self, conn: Connection, run: OpenRun) -> Any:
@@ -139,7 +147,7 @@ class Ledger:
             [c.attempt for c in cases], [str(c.result) for c in cases],
             [str(c.cause) if c.cause else None for c in cases], [c.seconds for c in cases],
             [c.detail[:2000] for c in cases], [c.log for c in cases],
-            ["\n".join(line.replace("\n", " ") for line in c.crashes) for c in cases],
+            ["\n".join(line.replace("\n", " ") for line in c.crashes) for c in cases], [c.link for c in cases],
         )  # fmt: skip
 
     async def _names(self, conn: Connection, names: set[str]) -> dict[str, int]:
@@ -192,7 +200,7 @@ class Ledger:
             reason=ending.reason[:500],
             counts=counts,
         )
-        await stage(conn, self._source, done)
+        await stage(conn, self._source, done, visibility=row["visibility"])
         return True
 
     async def _why_not_closed(self, conn: Connection, run: OpenRun) -> bool:
@@ -208,10 +216,10 @@ class Ledger:
 
 def _clean(case: Case) -> Case:
     """The same with text that the database can hold: names and details come from test machines."""
-    text = [_text(t) for t in (case.group, case.test, case.subtest, case.detail, case.log)]
-    group, test, subtest, detail, log = text
+    text = [_text(t) for t in (case.group, case.test, case.subtest, case.detail, case.log, case.link)]
+    group, test, subtest, detail, log, link = text
     crashes = tuple(_text(title) for title in case.crashes)
-    return replace(case, group=group, test=test, subtest=subtest, detail=detail, log=log, crashes=crashes)
+    return replace(case, group=group, test=test, subtest=subtest, detail=detail, log=log, crashes=crashes, link=link)
 
 
 def _text(text: str) -> str:
@@ -238,5 +246,5 @@ def _case(row: Any) -> Case:
     return Case(
         group=row["grp"], test=row["test"], result=Result(row["result"]),
         cause=Cause(row["cause"]) if row["cause"] else None, attempt=row["attempt"], seconds=row["seconds"],
-        detail=row["detail"], log=row["log"], crashes=tuple(row["crashes"]),
+        detail=row["detail"], log=row["log"], crashes=tuple(row["crashes"]), link=row["link"],
     )  # fmt: skip

@@ -66,7 +66,7 @@ class Case:
     `group` is the collection (``selftests-net``), `test` the program, `subtest` the dotted path below it
     (empty for the test itself). `attempt` counts from 0; a retry is attempt 1. `seconds` is wall time.
     `detail` is a short diagnosis (directive text, exit code); `log` names the file of the run's pack that
-    holds its output.
+    holds its output; `link` is where an outside lab keeps what this case printed, an http(s) address.
     """
 
     group: str
@@ -79,6 +79,7 @@ class Case:
     detail: str = ""
     log: str = ""
     crashes: tuple[str, ...] = ()
+    link: str = ""
 
     @property
     def name(self) -> str:

@@ -25,6 +25,8 @@ ErrorPage = Callable[[int, str, str], str]
 
 ERROR_PAGE: web.AppKey[ErrorPage] = web.AppKey("error_page")
 
+MOST_FAULTS = 50
+
 PROGRAM_PATHS = ("/api/", "/hooks", "/query/", "/healthz", "/readyz", "/metrics")
 
 
@@ -51,7 +53,7 @@ def title_of(status: int) -> str:
 
 def pointers(exc: ValidationError) -> list[dict[str, Any]]:
     """The faults of a body, each with its JSON pointer (RFC 6901)."""
-    return [{"pointer": _pointer(e["loc"]), "detail": e["msg"]} for e in exc.errors(include_url=False)][:50]
+    return [{"pointer": _pointer(e["loc"]), "detail": e["msg"]} for e in exc.errors(include_url=False)][:MOST_FAULTS]
 
 
 def _pointer(path: Sequence[object]) -> str:
@@ -86,7 +88,7 @@ async def answer_errors(request: web.Request, handler: Callable[..., Any]) -> we
     except json.JSONDecodeError as exc:
         return refuse(request, 400, f"not JSON: {exc}")
     except NetciError as exc:
-        return refuse(request, getattr(exc, "status_hint", 500), str(exc))
+        return _of_ours(request, exc)
     except ConnectionResetError:
         raise
     except AWAY as exc:
@@ -95,6 +97,15 @@ async def answer_errors(request: web.Request, handler: Callable[..., Any]) -> we
     except Exception:
         log.exception("request: broke", path=request.path)
         return refuse(request, 500, "the fault is ours and has been logged")
+
+
+def _of_ours(request: web.Request, exc: NetciError) -> web.Response:
+    """An error of the five; its hints may name headers, and the faults of a body (`pointer`, `detail`)."""
+    status, headers = getattr(exc, "status_hint", 500), exc.hints.get("headers")
+    told: Mapping[str, str] | None = headers if isinstance(headers, Mapping) else None
+    if isinstance(errors := exc.hints.get("errors"), Sequence) and errors:
+        return problem(status, str(exc), instance=request.path, errors=errors[:MOST_FAULTS], headers=told)
+    return refuse(request, status, str(exc), told)
 
 
 def _of_http(request: web.Request, exc: web.HTTPException) -> web.Response:

@@ -33,7 +33,9 @@ LEDGER = {
     "names": {"insert", "update"},
     "cases": {"insert", "update"},
     "artifacts": {"insert", "update", "delete"},
+    "checks": {"insert", "update"},
 }
+CHECKS_TOKENS = ("ingest", "report")
 WRITES_LEDGER = ("ingest", "executor")
 
 
@@ -51,6 +53,10 @@ class Table:
 def may(room: str, table: Table, verb: str) -> bool:
     """The rule: a room changes what is its own, calls the floor, and reads others through their views."""
     match table.schema:
+        case "floor" if table.name == "tokens":
+            return False
+        case "floor" if table.name == "tokens_v":
+            return verb == "select" and room in CHECKS_TOKENS
         case "floor":
             alone = {"insert", "update", "delete"} if (table.name, room) == ("pauses", "report") else set()
             return verb == "select" or verb in FLOOR.get(table.name, alone)

@@ -27,6 +27,11 @@ RUN_BY = {
 EXCEPTIONS: dict[tuple[str, str], tuple[str, ...]] = {
     ("shared/db/queries.sql", "pause"): ("report", ""),
     ("shared/db/queries.sql", "resume"): ("report", ""),
+    **{("shared/db/queries.sql", name): ("ingest", "report") for name in ("find_token", "used_token")},
+    **{
+        ("shared/db/queries.sql", name): ("",)
+        for name in ("add_token", "lock_token", "token_successor", "shorten_token", "revoke_token", "list_tokens")
+    },
     **{
         ("services/branch/queries.sql", name): ("",)
         for name in ("give_order", "take_back_order", "request_cut", "requested_cut", "list_series")

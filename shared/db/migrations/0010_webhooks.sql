@@ -1,0 +1,2 @@
+-- Webhooks of report.
+select 1;

@@ -1,0 +1,2 @@
+-- What comes from NIPA and goes to its readers.
+select 1;

@@ -1,0 +1,47 @@
+"""What is wrong with a document from outside, and where: a list its author can work through in one go.
+
+Places are JSON pointers (RFC 6901). Knows no format; each says its own words.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.errors import Refused
+
+FAULTS_KEPT = 50
+"""Faults told of one document: who has more, has one fault many times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`pointer` is the place, "" the whole document; `detail` says what is right."""
+
+    pointer: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer}: {self.detail}" if self.pointer else self.detail
+
+
+class Faulty(Refused):
+    """The document cannot be taken as it is."""
+
+    status_hint = 422
+
+    def __init__(self, *faults: Fault) -> None:
+        kept = faults[:FAULTS_KEPT]
+        text = str(kept[0]) if kept else ""
+        if len(faults) > 1:
+            text += f" (and {len(faults) - 1} more)"
+        super().__init__(text)
+        self.faults = kept
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """The path of keys and indexes as a pointer."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def faulty(detail: str, *path: str | int) -> Faulty:
+    """One fault, ready to raise."""
+    return Faulty(Fault(pointer(path), detail))
