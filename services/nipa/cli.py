@@ -20,10 +20,11 @@ from services.nipa.history import Bounds, History
 from services.nipa.naming import Dated, dated
 from services.nipa.tables import count_history, take_devices, take_stability
 from shared.clock import wall
+from shared.db.keep import LEASE_NAME as RETENTION
 from shared.db.lease import held
 from shared.db.pool import connect, open_pool
 from shared.errors import Refused
-from shared.floor import dsn_of, holder
+from shared.floor import connected, dsn_of, holder
 from shared.settings import Settings
 
 LEASE = "import nipa"
@@ -99,22 +100,23 @@ def _configuration(args: argparse.Namespace, project: str, account: Account) -> 
 
 
 async def _history(args: argparse.Namespace, settings: Settings, project: str, account: Account) -> None:
-    dsn = dsn_of(settings)
-    # Two imports at a time would give the same numbers; retention would take days away that are being filled.
-    async with open_pool(dsn, size=2) as pool, held(pool, LEASE, holder()), held(pool, "retention", holder()):
-        conn = await connect(dsn)
-        try:
-            async with _source(args, account) as source:
-                now = wall()
-                history = History(conn, project, account, Bounds(now - settings.keep.cases, now), args.dry_run)
-                await _branches(source, history, account)
-                await take_devices(conn, await source.devices(), account, args.dry_run)
-                await take_stability(conn, await source.stability(), account, args.dry_run)
-                if not args.dry_run:
-                    _say("counting stability …")
-                    await count_history(conn)
-        finally:
-            await conn.close()
+    now = wall()
+    async with connected(settings) as conn, _alone(settings), _source(args, account) as source:
+        history = History(conn, project, account, Bounds(now - settings.keep.cases, now), args.dry_run)
+        await _branches(source, history, account)
+        await take_devices(conn, await source.devices(), account, args.dry_run)
+        await take_stability(conn, await source.stability(), account, args.dry_run)
+        if not args.dry_run:
+            _say("counting stability …")
+            await count_history(conn)
+
+
+@asynccontextmanager
+async def _alone(settings: Settings) -> AsyncIterator[None]:
+    """Two imports at a time would give the same numbers; retention would take days away that are being filled."""
+    async with open_pool(dsn_of(settings), size=2) as pool:
+        async with held(pool, LEASE, holder()), held(pool, RETENTION, holder()):
+            yield
 
 
 @asynccontextmanager
@@ -125,7 +127,7 @@ async def _source(args: argparse.Namespace, account: Account) -> AsyncIterator[S
         return
     conn = await connect(args.dsn)
     try:
-        await conn.execute("set default_transaction_read_only = on")
+        await conn.execute("set default_transaction_read_only = on; set statement_timeout = '10min'")
         database = Database(conn)
         if pending := await database.pending():
             account.leave("runs", "is pending", count=pending)

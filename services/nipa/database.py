@@ -5,11 +5,16 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
+import asyncpg
+
 from services.nipa.found import FoundBranch, FoundRun
-from shared.db.pool import Connection
+from shared.db.pool import AWAY, Connection, Record
+from shared.errors import Refused, Transient
 
 # Results were kept twice only where the two differ.
-_DOCUMENT: LiteralString = "case when length(json_full) > 50 then json_full else json_normal end"
+_RUNS: LiteralString = """
+select remote, t_start, t_end, case when length(json_full) > 50 then json_full else json_normal end as data
+from public.results where branch = $1 order by t_start"""
 TABLES: Mapping[str, LiteralString] = {
     "branches": "select branch, t_date, base, url, info from public.branches",
     "stability": "select * from public.stability",
@@ -33,14 +38,11 @@ class Database:
         }
 
     async def names(self) -> list[str]:
-        rows = await self._conn.fetch("select distinct branch from public.results where branch is not null")
+        rows = await self._fetch("select distinct branch from public.results where branch is not null")
         return [row["branch"] for row in rows]
 
     async def runs(self, branch: str) -> AsyncIterator[FoundRun]:
-        query = (
-            f"select remote, t_start, t_end, {_DOCUMENT} as data from public.results where branch = $1 order by t_start"
-        )
-        for row in await self._conn.fetch(query, branch):
+        for row in await self._fetch(_RUNS, branch):
             data = (row["data"] or "").encode("utf-8", "surrogatepass")
             where = f"results of {branch} by {row['remote']}"
             yield FoundRun(branch, row["remote"] or "", data, where, utc(row["t_start"]), utc(row["t_end"]))
@@ -54,10 +56,18 @@ class Database:
     async def pending(self) -> int:
         return len(await self._rows("results_pending"))
 
-    async def _rows(self, table: str) -> list[Any]:
-        if await self._conn.fetchval("select to_regclass($1)", f"public.{table}") is None:
-            return []
-        return list(await self._conn.fetch(TABLES[table]))
+    async def _rows(self, table: str) -> list[Record]:
+        there = await self._fetch("select to_regclass($1) is not null as there", f"public.{table}")
+        return await self._fetch(TABLES[table]) if there[0]["there"] else []
+
+    async def _fetch(self, query: LiteralString, *args: object) -> list[Record]:
+        """Raises Refused where this is another's database, Transient where it went away."""
+        try:
+            return list(await self._conn.fetch(query, *args))
+        except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InsufficientPrivilegeError) as exc:
+            raise Refused(f"--dsn: not a database of NIPA's that may be read: {exc}") from exc
+        except AWAY as exc:
+            raise Transient(f"--dsn: NIPA's database went away ({exc}); run it again, it goes on") from exc
 
 
 def utc(time: datetime | None) -> datetime | None:

@@ -1,9 +1,12 @@
 """Writing history: one branch with its runs in one transaction, so that what was interrupted goes on where it was."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+
+import asyncpg
 
 from services.nipa.account import Account
 from services.nipa.found import FoundBranch, FoundRun
@@ -12,10 +15,12 @@ from services.nipa.runs import COLUMNS, Left, Run, counts_of, names_in, read, re
 from services.report.rollup import Rollup, roll_up
 from shared.db.pool import Connection
 from shared.db.statements import load
+from shared.errors import Transient
 from shared.formats.reported import name_of
 
 SQL = load("services.nipa")
 WHY = "history, from NIPA"
+TRIES = 30
 _PULLS = {"okay": "merged", "resolved": "resolved", "fail": "conflict"}
 
 
@@ -93,12 +98,25 @@ class History:
     async def _prepare(self, runs: Sequence[Run]) -> None:
         """Days and names, each by itself: a day's partition keeps all readers out until its transaction ends."""
         for day in sorted({run.started.date() for run in runs} - self._days):
-            await self._conn.execute(SQL["ensure_day"], day)
+            await self._day(day)
             self._days.add(day)
         unknown = {name for run in runs for name in names_in(run)} | {""}
         if missing := sorted(unknown - self._names.keys()):
             await self._conn.execute(SQL["add_names"], missing)
             self._names |= {r["name"]: r["id"] for r in await self._conn.fetch(SQL["name_ids"], missing)}
+
+    async def _day(self, day: date) -> None:
+        """Make a day. Who waits for it long keeps everybody waiting behind himself, so it is tried again and again."""
+        for left in reversed(range(TRIES)):
+            try:
+                async with self._conn.transaction():
+                    await self._conn.execute(SQL["wait_briefly"])
+                    await self._conn.execute(SQL["ensure_day"], day)
+                return
+            except asyncpg.LockNotAvailableError as exc:
+                if not left:
+                    raise Transient(f"the results of {day} are read all the time: run it again later") from exc
+                await asyncio.sleep(1)
 
     async def _cut(self, branch: FoundBranch, dated: Dated) -> int | None:
         numbers = branch_numbers(dated.slot)

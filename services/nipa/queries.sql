@@ -8,6 +8,9 @@ select id, state from branch.cuts where project = $1 and name = $2
 -- cut bigint
 select id, remote, executor, started from ledger.runs where cut_id = $1
 
+-- wait_briefly --
+select set_config('lock_timeout', '2s', true)
+
 -- ensure_day --
 -- day date
 select ledger.ensure_day($1)

@@ -102,7 +102,7 @@ def every_test(report: Report, group: str) -> Iterator[Case]:
 
 def _by_test(points: tuple[Point, ...]) -> Iterator[tuple[Point, tuple[Point, ...]]]:
     starts = [index for index, point in enumerate(points) if point.depth == 0]
-    for start, end in zip(starts, [*starts[1:], len(points)], strict=True):
+    for start, end in zip(starts, [*starts[1:], len(points)], strict=False):
         yield points[start], points[start + 1 : end]
 
 

@@ -279,11 +279,13 @@ async def test_results_as_lists_and_as_rows_of_the_table(database: Database, tak
     assert account["notes"] == {"unknown result 'PASSED?'": 1}
 
 
-async def test_what_is_wrong_is_said(take: Import, tmp_path: Path) -> None:
+async def test_what_is_wrong_is_said(database: Database, take: Import, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no such file"):
         await take("--results", tmp_path / "nowhere")
     with pytest.raises(Refused, match="no 'bpf'; there is netdev"):
         await take("--results", tmp_path, "--project", "bpf")
+    with pytest.raises(Refused, match="not a database of NIPA's"):
+        await take("--dsn", database.dsn)
     with pytest.raises(Refused, match="nothing to import"):
         await take()
     (tmp_path / "branches.json").write_text("{")

@@ -144,8 +144,8 @@ def test_a_subtest_has_the_attempt_of_its_test_unless_it_says_another() -> None:
         (a_document(device=[]), "/device", "should be an object"),
         (a_document(device={"a": [10**18]}), "/device/a/0", "over 18 digits"),
         (a_document(device={"a": "x" * (64 << 10)}), "/device", "at most 65536 bytes"),
-        (a_document(facts={"compiler": "x"}), "/facts/compiler", "no key of this object"),
-        (a_document(speed=1), "/speed", "no key of this object"),
+        (a_document(facts={"compiler": "x"}), "/facts/compiler", "is no key here"),
+        (a_document(speed=1), "/speed", "is no key here"),
         (a_document(cases=None), "/cases", "is required"),
         (a_document(cases={}), "/cases", "should be a list"),
         (a_document(cases=[1]), "/cases/0", "should be an object"),
@@ -198,6 +198,14 @@ def test_every_fault_is_told_at_once() -> None:
     }  # fmt: skip
 
 
+def test_the_faults_are_ready_for_an_answer_over_http() -> None:
+    with pytest.raises(Faulty, match=r"^/cases/0/result: should be one of .* \(and 1 more\)$") as caught:
+        read(json.dumps(a_document(cases=[a_case(result="ok")] * 2)).encode(), NOW)
+    errors = caught.value.hints["errors"]
+    assert errors == [{"pointer": fault.pointer, "detail": fault.detail} for fault in caught.value.faults]
+    assert caught.value.status_hint == 400
+
+
 def test_no_more_than_fifty_are_told() -> None:
     assert len(faults(a_document(cases=[a_case(result="ok")] * 1000))) == FAULTS_KEPT
     assert len(faults(a_document(cases=[a_case()] * 1000))) == FAULTS_KEPT
@@ -221,7 +229,21 @@ def test_a_document_of_nothing_but_faults_costs_little_to_refuse() -> None:
     assert grown(lambda: faults(data)) < 200 << 20
 
 
+@pytest.mark.parametrize("where", ["%s", '"device":{%s}', '"cases":[{%s}]', '"facts":{%s}', '"checks":[{%s}]'])
+@pytest.mark.parametrize("count", [95_000, 500_000])
+def test_many_keys_of_one_object_cost_little_to_refuse(where: str, count: int) -> None:
+    keys = ",".join(f'"a{number}":1' for number in range(count))
+    data = f'{{"branch":"b","executor":"e",{where % keys}}}'.encode()
+    assert grown(lambda: faults(data)) < 200 << 20
+
+
+def test_a_key_that_nobody_knows_is_told_the_others() -> None:
+    assert faults(a_document(facts={"commit": "a"}))["/facts/commit"] == (
+        "is no key here; these are: config_digest, image, kernel_commit, suite_commit, toolchain"
+    )
+
+
 def test_a_batch_is_cases_alone() -> None:
     assert [case.test for case in cases(read_batch(json.dumps({"cases": [a_case()]}).encode()))] == ["gro"]
-    with pytest.raises(Faulty, match="/branch: is no key of this object"):
+    with pytest.raises(Faulty, match="/branch: is no key here"):
         read_batch(json.dumps(a_document()).encode())

@@ -58,15 +58,17 @@ def test_bytes_after_the_end_are_refused(encoding: str, step: int) -> None:
 
 
 def test_an_unknown_encoding_is_refused_by_name() -> None:
-    with pytest.raises(Faulty, match="'br' is not read"):
+    with pytest.raises(Faulty, match="'br' is not read") as caught:
         Unpacker("br")
+    assert caught.value.status_hint == 415
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip"])
 def test_the_limit_is_the_last_size_that_passes(encoding: str) -> None:
     assert unpack(PACKERS[encoding](bytes(100)), encoding, 100) == bytes(100)
-    with pytest.raises(Faulty, match="more than 100 bytes"):
+    with pytest.raises(Faulty, match="more than 100 bytes") as caught:
         unpack(PACKERS[encoding](bytes(101)), encoding, 100)
+    assert caught.value.status_hint == 413
 
 
 def test_a_bomb_is_refused_at_the_cap() -> None:
