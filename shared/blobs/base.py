@@ -13,7 +13,7 @@ class Blobs(Protocol):
         ...
 
     def incoming(self) -> Incoming:
-        """Where a blob may come in that is not held in memory; `take` it when it is whole, and `drop` it in any case."""
+        """Where a blob may come in that is not held in memory: `take` it when it is whole, `drop` it at last."""
         ...
 
     async def take(self, incoming: Incoming) -> str:

@@ -815,7 +815,9 @@ CREATE TABLE ingest.lab_runs (
     remote text NOT NULL,
     deadline timestamp with time zone NOT NULL,
     beat timestamp with time zone DEFAULT now() NOT NULL,
-    digest bytea
+    digest bytea,
+    context text DEFAULT ''::text NOT NULL,
+    revision integer DEFAULT 0 NOT NULL
 );
 
 CREATE VIEW ingest.lab_runs_v AS

@@ -62,7 +62,8 @@ async def put(conn: Connection, source: str, check: Check) -> bool:
     if await conn.fetchval(SQL["add_check"], *values) is None:
         row = await conn.fetchrow(SQL["lock_check"], c.series, c.revision, c.patch, c.context)
         now = await conn.fetchrow(SQL["speaker"], c.run)
-        assert row is not None and now is not None, "checks are never deleted"
+        assert row is not None, "checks are never deleted"
+        assert now is not None, "nor are runs that say one"
         if row["remote"] != now["remote"]:
             raise NotYours(f"another lab has said {c.context} of this series; it speaks on, or another context is used")
         if not replaces(CheckState(row["state"]), _speaker(row), c.state, _speaker(now)):

@@ -84,14 +84,16 @@ create table ledger.checks (
 create index checks_run on ledger.checks (run_id);
 
 -- Runs that labs have with us, and until when an open one must be heard of. `digest` is of a run that came whole: the
--- same again is no other run.
+-- same again is no other run. `context` is what a run on a series says as a whole, of this `revision` of it.
 create table ingest.lab_runs (
     run_id bigint primary key references ledger.runs (id),
     token_id text not null,
     remote text not null,
     deadline timestamptz not null,
     beat timestamptz not null default now(),
-    digest bytea
+    digest bytea,
+    context text not null default '',
+    revision integer not null default 0
 );
 create index lab_runs_deadline on ingest.lab_runs (deadline);
 
