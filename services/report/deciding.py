@@ -9,8 +9,8 @@ from datetime import datetime
 from services.report import compose
 from services.report.fold import BranchVerdict, CutFacts, Lab, Patience, Reason, RunFacts, fold
 from services.report.intents import Intents
-from services.report.store import SQL, Chosen, Cut, ReportStore, SeriesFacts
 from services.report.said import Said, of_checks
+from services.report.store import SQL, Chosen, Cut, ReportStore, SeriesFacts
 from services.report.verdicts import APPLY, POSTABLE, TREE_SELECTION, Verdict, of_branch
 from shared.db.pool import Connection
 from shared.errors import Refused
