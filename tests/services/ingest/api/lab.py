@@ -84,8 +84,11 @@ async def a_series(owner: Pool, message_id: str = "series-1@example.org", patche
 
 def a_document(tests: int = 2, subtests: int = 1, **changes: Any) -> dict[str, Any]:
     """A whole run in our own format, all passing."""
-    cases = [{"group": "selftests-net", "test": f"t{n}", "result": "pass", "seconds": 1.5, "cases": [{"test": f"case_{m}", "result": "pass"} for m in range(subtests)]}
-             for n in range(tests)]  # fmt: skip
+    cases = [
+        {"group": "selftests-net", "test": f"t{n}", "result": "pass", "seconds": 1.5,
+         "cases": [{"test": f"case_{m}", "result": "pass"} for m in range(subtests)]}
+        for n in range(tests)
+    ]  # fmt: skip
     return {"branch": BRANCH, "executor": "cx7-drv", "cases": cases} | changes
 
 

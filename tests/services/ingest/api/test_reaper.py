@@ -36,7 +36,8 @@ async def lab(owner: Pool, floor: Floor) -> AsyncIterator[Lab]:
 async def silent(owner: Pool, run: int, since: timedelta) -> None:
     """As if the lab had not been heard of for so long, and its deadline was just now."""
     await owner.execute(
-        "update ingest.lab_runs set beat = now() - $2::interval, deadline = now() - interval '1 second' where run_id = $1",
+        "update ingest.lab_runs set beat = now() - $2::interval, deadline = now() - interval '1 second' "
+        "where run_id = $1",
         run, since,
     )  # fmt: skip
 
