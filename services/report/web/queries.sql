@@ -291,7 +291,7 @@ where r.cut_id in (
     where c.purpose <> 'try' and c.announced is not null and ($2::text is null or c.stream = $2)
       and ($3::text is null or c.name = $3)
     order by c.id desc limit $1
-) and not r.trial and r.visibility = 'public'
+)
 
 -- contest --
 -- branches integer (how many of the newest), stream text, branch text, remote text, executor text, test integer,
