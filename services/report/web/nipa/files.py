@@ -1,6 +1,7 @@
 """The files that NIPA's pages read, made when they are asked for."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -117,12 +118,15 @@ _FILES = (
     ("issues", "Known issues", issues),
     ("checks", "Checks on Patchwork", checks),
 )
-ENDPOINTS = (
-    *(Endpoint("GET", f"/{name}.json", words, act, tag="nipa", answer=Any) for name, words, act in _FILES),
+_LISTED = (
+    *(Endpoint("GET", f"/{name}.json", words, act, tag="NIPA", answer=Any) for name, words, act in _FILES),
     # Its own name is that of our own status.
-    Endpoint("GET", "/static/nipa/status.json", "Our processes as NIPA's services", status, tag="nipa", answer=Any),
+    Endpoint("GET", "/static/nipa/status.json", "Our processes as NIPA's services", status, tag="NIPA", answer=Any),
 )
-ALSO: Mapping[str, tuple[str, ...]] = {
-    f"/{name}.json": (f"/static/nipa/{name}.json", f"/contest/{name}.json") for name, _, _ in _FILES
-} | {"/static/nipa/status.json": ("/static/nipa/systemd.json",)}
+_ELSEWHERE = ("/static/nipa", "/contest")
 """Where NIPA's pages look for the same files."""
+ENDPOINTS = (
+    *_LISTED,
+    *(replace(one, path=folder + one.path, hidden=True) for one in _LISTED[:-1] for folder in _ELSEWHERE),
+    replace(_LISTED[-1], path="/static/nipa/systemd.json", hidden=True),
+)

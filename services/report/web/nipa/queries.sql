@@ -1,4 +1,4 @@
--- What NIPA's readers are told. Of runs only those that anybody may see; of branches none that is a try.
+-- What NIPA's readers are told. Runs are those that anybody may see; of branches none is a try.
 
 -- oldest_slot --
 -- branches integer, prefix text (empty: all)
@@ -20,8 +20,8 @@ order by c.slot desc, c.id desc limit $4
 -- runs --
 -- name text (null: by date), since timestamptz, prefix text, remote text (null: all), most integer
 select r.id, r.day, r.branch, r.remote, r.executor, r.started, coalesce(r.ended, r.started) as ended, r.link
-from branch.cuts_v c join ledger.runs r on r.cut_id = c.id
-where c.purpose <> 'try' and c.announced is not null and r.state <> 'open' and not r.trial and r.visibility = 'public'
+from branch.cuts_v c join ledger.public_runs_v r on r.cut_id = c.id
+where c.purpose <> 'try' and c.announced is not null and r.state <> 'open'
   and (($1::text is not null and c.name = $1)
        or ($1::text is null and c.slot >= $2::timestamptz and ($3::text = '' or starts_with(c.name, $3 || '-2'))))
   and ($4::text is null or r.remote = $4)
@@ -33,8 +33,8 @@ order by c.slot desc, c.id desc, r.id limit $5
 select c.name as branch, x.remote, x.executor, coalesce(x.started, c.announced) as start
 from branch.cuts_v c
 cross join lateral (
-    select r.remote, r.executor, r.started from ledger.runs r
-    where r.cut_id = c.id and r.state = 'open' and not r.trial and r.visibility = 'public'
+    select r.remote, r.executor, r.started from ledger.public_runs_v r
+    where r.cut_id = c.id and r.state = 'open'
     union all
     select p.remote, p.executor, null from executor.plans_v p
     where p.cut_id = c.id and p.state = 'planned'
@@ -80,8 +80,8 @@ with recursive found as (
 )
 select f.remote from found f
 where f.remote is not null and exists (
-    select from ledger.runs r left join branch.cuts_v c on c.id = r.cut_id
-    where r.remote = f.remote and r.cut_id is not null and not r.trial and r.visibility = 'public'
+    select from ledger.public_runs_v r left join branch.cuts_v c on c.id = r.cut_id
+    where r.remote = f.remote and r.cut_id is not null
       and coalesce(c.purpose, '') <> 'try')
 order by f.remote limit $1
 
@@ -112,7 +112,7 @@ select r.remote, r.executor, r.stream, f.test,
        greatest(0, floor(extract(epoch from $2::timestamptz - u.started) / 604800))::integer as week,
        count(*)::integer as count
 from report.rollups u
-join ledger.runs r on r.id = u.run_id and not r.trial and r.visibility = 'public'
+join ledger.public_runs_v r on r.id = u.run_id
 left join branch.cuts_v c on c.id = r.cut_id
 cross join lateral jsonb_to_recordset(u.flakes) as f(test text)
 where u.flaky > 0 and u.started > $1::timestamptz and coalesce(c.purpose, '') <> 'try'
@@ -122,8 +122,8 @@ group by 1, 2, 3, 4, 5
 -- runs integer
 select r.remote, r.executor, r.stream, f.test, 0 as week, count(*)::integer as count
 from (
-    select r.id, r.remote, r.executor, r.stream from ledger.runs r left join branch.cuts_v c on c.id = r.cut_id
-    where r.cut_id is not null and r.state = 'done' and not r.trial and r.visibility = 'public'
+    select r.id, r.remote, r.executor, r.stream from ledger.public_runs_v r left join branch.cuts_v c on c.id = r.cut_id
+    where r.cut_id is not null and r.state = 'done'
       and coalesce(c.purpose, '') <> 'try'
     order by r.id desc limit $1
 ) r
@@ -205,7 +205,7 @@ where x.cut_id = any($1::bigint[]) and x.decision = 'take' order by x.cut_id, x.
 -- since timestamptz, prefix text, remote text (null: all), most integer
 select c.name, r.remote, r.executor, u.failing, u.flakes
 from branch.cuts_v c
-join ledger.runs r on r.cut_id = c.id and r.state = 'done' and not r.trial and r.visibility = 'public'
+join ledger.public_runs_v r on r.cut_id = c.id and r.state = 'done'
 join report.rollups u on u.run_id = r.id
 where c.purpose <> 'try' and c.announced is not null and c.slot >= $1::timestamptz
   and ($2::text = '' or starts_with(c.name, $2 || '-2')) and ($3::text is null or r.remote = $3)

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from services.report.web.api import Text
 from services.report.web.front import Front, as_json
 from services.report.web.nipa.asking import MOST_RUNS, NAME, at_least_one, yes
 from services.report.web.nipa.pieces import as_list
@@ -93,17 +94,17 @@ def _flakes(rows: Iterable[Mapping[str, Any]], by_branch: bool, *, weekly: bool)
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/query/remotes", "Names of the remotes that have results", remotes, tag="nipa", answer=list[str]),
+    Endpoint("GET", "/query/remotes", "Names of the remotes that have results", remotes, tag="NIPA", answer=list[str]),
     Endpoint(
-        "GET", "/query/stability", "How steadily each test passes in each lab", stability, tag="nipa", answer=Any,
+        "GET", "/query/stability", "How steadily each test passes in each lab", stability, tag="NIPA", answer=Any,
         patient=True,
-        query=(Parameter("auto", str, "y: only of labs with devices; n: only of the others"),
-               Parameter("remote", str, "only of this remote")),
+        query=(Parameter("auto", Text, "y: only of labs with devices; n: only of the others"),
+               Parameter("remote", Text, "only of this remote")),
     ),
-    Endpoint("GET", "/query/device-info", "What labs' machines said", device_info, tag="nipa", answer=Any),
+    Endpoint("GET", "/query/device-info", "What labs' machines said", device_info, tag="NIPA", answer=Any),
     Endpoint(
-        "GET", "/query/flaky-tests", "Tests that failed and passed on retry", flaky_tests, tag="nipa", answer=Any,
-        query=(Parameter("limit", str, "one count over this many of the newest runs, instead of four weekly ones"),
-               Parameter("group-pfx", str, "1: by stream of branches")),
+        "GET", "/query/flaky-tests", "Tests that failed and passed on retry", flaky_tests, tag="NIPA", answer=Any,
+        query=(Parameter("limit", Text, "one count over this many of the newest runs, instead of four weekly ones"),
+               Parameter("group-pfx", Text, "1: by stream of branches")),
     ),
 )  # fmt: skip

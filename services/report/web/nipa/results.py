@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from services.report.web.api import Text
 from services.report.web.front import Front, as_json
 from services.report.web.nipa.asking import Wanted, read_results
 from services.report.web.nipa.pieces import as_list
@@ -127,16 +128,16 @@ def _plain(test: Row) -> Row:
 
 
 _PARAMETERS = (
-    Parameter("branches", str, "how many of the newest branches (10)"),
-    Parameter("branch-name", str, "this branch instead; at most 100 runs"),
-    Parameter("br-pfx", str, "only branches of this stream"),
-    Parameter("remote", str, "only runs of this remote"),
-    Parameter("format", str, "normal: steady tests without subtests; l2: subtests as tests, steady or not"),
-    Parameter("pending", str, "1: also runs that are not done, with null for their results; normal only"),
+    Parameter("branches", Text, "how many of the newest branches (10)"),
+    Parameter("branch-name", Text, "this branch instead; at most 100 runs"),
+    Parameter("br-pfx", Text, "only branches of this stream"),
+    Parameter("remote", Text, "only runs of this remote"),
+    Parameter("format", Text, "normal: steady tests without subtests; l2: subtests as tests, steady or not"),
+    Parameter("pending", Text, "1: also runs that are not done, with null for their results; normal only"),
 )
 ENDPOINTS = (
     Endpoint(
-        "GET", "/query/results", "Runs as NIPA tells them", results, tag="nipa", query=_PARAMETERS, answer=Any,
+        "GET", "/query/results", "Runs as NIPA tells them", results, tag="NIPA", query=_PARAMETERS, answer=Any,
         patient=True,
     ),
 )  # fmt: skip
