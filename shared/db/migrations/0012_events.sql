@@ -1,0 +1,2 @@
+-- What readers of events ask for.
+select 1;
