@@ -52,8 +52,9 @@ class Step(StrEnum):
 class Run:
     """One run of a manifest, as it is remembered.
 
-    `overdue` is whether its expected end has passed, `gone` since when the manifest lacks it, `due` when it is looked at next, `since` when its
-    present trouble began; `began`, `digest`, `etag` and `modified` are of the file that was taken.
+    `overdue` is whether its expected end has passed, `gone` since when the manifest lacks it, `due` when it is looked
+    at next, `since` when its present trouble began; `began`, `digest`, `etag` and `modified` are of the file that was
+    taken.
     """
 
     executor: str

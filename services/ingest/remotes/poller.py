@@ -10,7 +10,6 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Never
 
 import structlog

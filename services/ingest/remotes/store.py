@@ -1,7 +1,7 @@
 """The tables of manifests in typed verbs. Decides nothing."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from shared.formats.faults import Fault
 SQL = load("services.ingest.remotes")
 
 FORGET = timedelta(days=30)
-_COLUMNS = [field.name for field in fields(Run) if field.name != "overdue"]
+_COLUMNS = [one.name for one in fields(Run) if one.name != "overdue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Seen:
     """What is remembered of the manifest itself."""
 
     url: str = ""
-    marks: Marks = Marks()
+    marks: Marks = field(default_factory=Marks)
     polled: datetime | None = None
     trouble: str = ""
     warnings: tuple[str, ...] = ()

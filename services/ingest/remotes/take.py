@@ -15,7 +15,7 @@ from shared.db.pool import Connection
 from shared.errors import Refused, Superseded
 from shared.floor import Floor
 from shared.formats.reported import Reported
-from shared.ledger import Ledger, OpenRun, Opening
+from shared.ledger import Ledger, Opening, OpenRun
 from shared.ledger.write import Ending
 
 KNOWN = "another run of this name was closed before"
