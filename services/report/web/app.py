@@ -6,7 +6,7 @@ from typing import Any, Never
 
 from aiohttp import web
 
-from services.report.web import branches, contest, events, logs, runs, series, status
+from services.report.web import branches, contest, events, logs, remotes, runs, series, status
 from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, Front, Page, page, twin
 from services.report.web.store import Reading
@@ -33,6 +33,8 @@ PAGES: tuple[tuple[str, str, Page], ...] = (
     ("/series", "series_list.html", series.series_list),
     ("/series/{key:.+}", "series.html", series.series),
     ("/run/{id}", "run.html", runs.run),
+    ("/remotes", "remotes.html", remotes.remotes),
+    ("/remotes/{name}", "remote.html", remotes.remote),
     ("/events", "events.html", events.events),
     ("/about", "about.html", events.about),
 )
@@ -44,6 +46,8 @@ TWINS: tuple[tuple[str, Page], ...] = (
     ("/series.json", series.series_list),
     ("/series/{key:.+}.json", series.series),
     ("/run/{id}.json", runs.run),
+    ("/remotes.json", remotes.remotes),
+    ("/remotes/{name}.json", remotes.remote),
     ("/events.json", events.events),
     ("/about.json", events.about),
     ("/api/v1/status", status.status),
@@ -53,6 +57,9 @@ TWINS: tuple[tuple[str, Page], ...] = (
     ("/api/v1/branches/{name}", branches.branch),
     ("/api/v1/series", series.series_list),
     ("/api/v1/series/{key:.+}", series.series),
+    ("/api/v1/remotes", remotes.remotes),
+    ("/api/v1/remotes/{name}", remotes.remote),
+    ("/api/v1/remotes/{name}/rejections", remotes.rejections),
     ("/api/v1/runs/{id}", runs.run),
     ("/api/v1/runs/{id}/cases", runs.cases),
 )

@@ -110,6 +110,7 @@ async def test_a_broken_manifest_is_told_and_mended(
     await polled.round()
     assert await polled.runs() == [("nic", 0, "open", "")]
     health = await polled.owner.fetchrow("select ok, text from floor.health where name = 'manifest:nipa-lab'")
+    assert health is not None
     assert not health["ok"]
     assert said in health["text"]
     theirs = fault in ("html", "truncated", "moved")
