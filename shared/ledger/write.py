@@ -6,7 +6,7 @@ are staged in the same transaction: `RunStarted` at a true opening, `RunProgress
 `RunDone` exactly once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 

@@ -14,6 +14,7 @@ from typing import Never
 
 import structlog
 
+from services.ingest.api.desk import LabDesk
 from services.ingest.remotes import book
 from services.ingest.remotes.book import Run, Step, Times
 from services.ingest.remotes.fetch import Fetcher, File, Marks, fetcher
@@ -27,7 +28,6 @@ from shared.formats.faults import Fault, Faulty
 from shared.formats.nipa import read_manifest, read_run
 from shared.formats.reported import Reported
 from shared.health import report_health
-from shared.ledger import Ledger
 from shared.net import Reach
 from shared.settings import Remote
 
@@ -60,7 +60,7 @@ class RemotePoller:
     def __post_init__(self) -> None:
         labs = self.floor.settings.labs
         self.store = BookStore(self.remote.name)
-        self.taker = Taker(self.floor, self.store, Ledger("ingest"))
+        self.taker = Taker(LabDesk(self.floor), self.store)
         self.times = Times(labs.silence, labs.longest)
 
     async def run(self, number: int) -> Never:
@@ -104,7 +104,7 @@ class RemotePoller:
                 if manifest.warnings and manifest.warnings != known.warnings:
                     text = f"{len(manifest.warnings)} entries make no sense: {'; '.join(manifest.warnings[:5])}"
                     await self.store.reject(conn, Rejection(url, text, size=len(file.body)))
-        await self.store.heard(self.floor.pool, now)
+        await self.store.heard(self.floor.pool)
 
     async def _trouble(self, exc: Exception) -> NetciError:
         """Tell the owner, once for each new trouble that lies in what was published."""

@@ -60,15 +60,3 @@ join lateral (
 ) c on true
 where m.remote = $1 and m.due <= $2
 order by c.id desc, m.executor limit $3
-
--- heard --
--- remote text, executor text, branch text, now timestamptz
--- A remote as a whole ('' the executor) at most once a minute.
-insert into ingest.heard (remote, executor, branch, at) values ($1, $2, $3, $4)
-on conflict (remote, executor) do update set at = excluded.at, branch = excluded.branch
-where heard.at < excluded.at - interval '1 minute' or heard.branch <> excluded.branch
-
--- reject --
--- remote text, executor text, path text, status smallint, detail text, errors jsonb, size bigint
-insert into ingest.rejections (remote, executor, path, status, detail, errors, size)
-values ($1, $2, $3, $4, $5, $6, $7)

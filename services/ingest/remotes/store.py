@@ -5,10 +5,13 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.ingest.api.rejected import ERRORS, KEPT
+from services.ingest.api.store import SQL as LABS
 from services.ingest.remotes.book import Run, State
 from services.ingest.remotes.fetch import Marks
 from shared.db.pool import Connection, Pool
 from shared.db.statements import load
+from shared.formats.clean import plain
 from shared.formats.faults import Fault
 
 SQL = load("services.ingest.remotes")
@@ -91,14 +94,20 @@ class BookStore:
         rows = await pool.fetch(SQL["due_runs"], self.remote, now, most)
         return [(_run(row, row["overdue"]), _place(row)) for row in rows]
 
-    async def heard(self, conn: Connection | Pool, now: datetime, executor: str = "", branch: str = "") -> None:
-        await conn.execute(SQL["heard"], self.remote, executor, branch, now)
+    async def heard(self, conn: Connection | Pool, executor: str = "", branch: str = "") -> None:
+        await conn.execute(LABS["heard_of"], self.remote, executor, branch)
+
+    async def watch_over(self, conn: Connection, run: int, deadline: datetime) -> None:
+        """Let the reaper close the run where nobody polls its manifest any more."""
+        await conn.execute(LABS["add_lab_run"], run, "", self.remote, deadline, None, "", 0)
 
     async def reject(self, conn: Connection, what: Rejection) -> None:
-        errors = [{"pointer": fault.pointer, "detail": fault.detail} for fault in what.faults]
+        errors = [{"pointer": fault.pointer, "detail": fault.detail} for fault in what.faults[:ERRORS]]
         await conn.execute(
-            SQL["reject"], self.remote, what.executor, what.path[:2000], 422, what.detail[:2000], errors, what.size
-        )
+            LABS["reject"], self.remote, what.executor, plain(what.path)[:300], 422, plain(what.detail)[:1000], errors,
+            what.size,
+        )  # fmt: skip
+        await conn.execute(LABS["forget_rejections"], self.remote, KEPT)
 
 
 def _run(row: Any, overdue: bool = False) -> Run:

@@ -33,7 +33,7 @@ from ingest.manifests_v v order by remote
 
 -- one_watcher --
 -- Two who look at the same moment would both tell.
-select pg_advisory_xact_lock(7306, 0)
+select pg_advisory_xact_lock(7311, 0)
 
 -- standings --
 select remote, executor, stream, standing from report.standings
