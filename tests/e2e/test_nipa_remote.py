@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -243,9 +244,9 @@ async def test_a_remote_that_misbehaves_for_a_while_loses_nothing(town: Town) ->
     )
     for kind, more, words in troubles:
         town.remote.misbehave(kind, name="results.json", **more)
-        await town.until(lambda words=words: trouble_is(town, words))
+        await town.until(partial(trouble_is, town, words))
         town.remote.calm()
-        await town.until(lambda: trouble_is(town, None))
+        await town.until(partial(trouble_is, town, None))
     town.remote.write("results-29.json", VMKSFT % town.times())
     town.remote.list_as(
         [{"url": f"{town.remote.url}/results-29.json", "branch": town.branch, "executor": "vmksft-net"}]

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Never
 
@@ -29,7 +30,8 @@ from shared.formats.nipa import read_manifest, read_run
 from shared.formats.reported import Reported
 from shared.health import report_health
 from shared.net import Reach
-from shared.settings import Remote
+from shared.pauses import paused
+from shared.settings import Remote, Settings
 
 log = structlog.get_logger(__name__)
 
@@ -64,17 +66,26 @@ class RemotePoller:
         self.times = Times(labs.silence, labs.longest)
 
     async def run(self, number: int) -> Never:
-        settings, every = self.floor.settings, self.remote.poll.total_seconds()
-        reach, agent = Reach(settings.outgoing.allow_private), f"netci (+{settings.public_url})"
         failures = 0
-        async with fetcher(self.remote.name, reach, agent, TIMEOUT) as files:
+        async with files_of(self.floor.settings, self.remote.name) as files:
             while True:
-                began = time.monotonic()
+                seen, began = self.floor.bells.count("netci_pauses"), time.monotonic()
+                if why := await paused(self.floor.pool, "source", f"remotes/{self.remote.name}"):
+                    await self._health(f"paused: {why}")
+                    await self.floor.bells.wait("netci_pauses", seen, 5.0)
+                    continue
                 trouble = await self.look(files)
                 await self.work_off(files, began + ROUND)
                 failures = failures + 1 if trouble else 0
-                wait = wait_after(every, failures, asked_wait(trouble.hints)) if trouble else every
-                await asyncio.sleep(max(0.0, wait - (time.monotonic() - began)))
+                wait = self._wait(failures, trouble) - (time.monotonic() - began)
+                await self.floor.bells.wait("netci_pauses", seen, wait)
+
+    def _wait(self, failures: int, trouble: NetciError | None) -> float:
+        every = self.remote.poll.total_seconds()
+        return wait_after(every, failures, asked_wait(trouble.hints)) if trouble else every
+
+    async def _health(self, trouble: str = "") -> None:
+        await report_health(self.floor, f"manifest:{self.remote.name}", not trouble, trouble)
 
     async def look(self, files: Fetcher) -> NetciError | None:
         """Read the manifest, if it is another than the last; gives what kept us from it."""
@@ -84,7 +95,7 @@ class RemotePoller:
             raise
         except Exception as exc:
             return await self._trouble(exc)
-        await report_health(self.floor, f"manifest:{self.remote.name}", True)
+        await self._health()
         return None
 
     async def _look(self, files: Fetcher) -> None:
@@ -115,7 +126,7 @@ class RemotePoller:
             await self.store.bad(conn, self.remote.manifest, text, now)
             if isinstance(error, Refused) and text != known.trouble:
                 await self.store.reject(conn, Rejection(self.remote.manifest, text, faults=_faults(error)))
-        await report_health(self.floor, f"manifest:{self.remote.name}", False, text)
+        await self._health(text)
         return error
 
     async def work_off(self, files: Fetcher, until: float) -> None:
@@ -213,6 +224,11 @@ def _known(exc: Exception, what: str) -> NetciError:
 
 def _faults(error: NetciError) -> tuple[Fault, ...]:
     return error.faults if isinstance(error, Faulty) else ()
+
+
+def files_of(settings: Settings, name: str) -> AbstractAsyncContextManager[Fetcher]:
+    """What fetches for a remote, within the reach that the configuration gives."""
+    return fetcher(name, Reach(settings.outgoing.allow_private), f"netci (+{settings.public_url})", TIMEOUT)
 
 
 def make_pollers(floor: Floor) -> Iterator[tuple[str, RemotePoller]]:

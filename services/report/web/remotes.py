@@ -116,6 +116,7 @@ def _line(known: Known, name: str, now: datetime) -> Row:
         "open": len(runs),
         "late": sum(run["late"] for run in runs),
         "behind": _behind(mine),
+        "lost": any(stand.behind is None and stand.newest for stand in mine),
         "rejected": rejected["lately"] if rejected else 0,
         "trouble": hide_addresses(manifest["trouble"]) if manifest and remote and remote.manifest else "",
     }
@@ -131,9 +132,8 @@ def _seen(known: Known, name: str, executor: str | None = None) -> datetime | No
 
 
 def _behind(mine: Sequence[Stand]) -> int | None:
-    """The worst lag in branches; None where there is none to tell, or it is beyond what is looked at."""
-    told = [stand.behind for stand in mine if stand.newest]
-    return max((lag for lag in told if lag is not None), default=None) if told and None not in told else None
+    """The worst lag in branches of those that are not lost, which is further back than is looked at."""
+    return max((stand.behind for stand in mine if stand.behind is not None), default=None)
 
 
 async def remote(front: Front, request: web.Request) -> Data:

@@ -1,11 +1,16 @@
 """A remote's manifest and files on a real server, and what of them is in the ledger afterwards."""
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from services.ingest.doctor import examine
+from services.ingest.remotes.poller import RemotePoller
+from shared.pauses import pause, resume
 from shared.practice.nipa_remote import a_run
 from tests.services.ingest.remotes.conftest import BRANCH, OLDER, Polled
 
@@ -256,3 +261,52 @@ async def test_a_bug_of_ours_ends_nothing_else(polled: Polled, monkeypatch: pyte
     monkeypatch.setattr("services.ingest.remotes.poller.read_run", breaks)
     assert await polled.round() == ""
     assert await polled.runs() == [("vm", 0, "done", "")]
+
+
+async def test_the_next_process_goes_on_where_the_last_was(polled: Polled) -> None:
+    polled.remote.running("nic", BRANCH)
+    polled.remote.finished(a_run("vm", BRANCH, [WELL]))
+    await polled.round()
+    polled.poller = RemotePoller(polled.floor, polled.floor.settings.remotes[0], asyncio.Lock())
+    polled.remote.finished(a_run("nic", BRANCH, [WELL]))
+    await polled.round()
+    assert await polled.runs() == [("nic", 0, "done", ""), ("vm", 0, "done", "")]
+    assert (await polled.events()).count("run.done") == 2
+
+
+async def test_the_loop_polls_rests_while_paused_and_goes_on(polled: Polled) -> None:
+    async with polled.owner.acquire() as conn:
+        await pause(conn, "source", "remotes/nipa-lab", "the lab moves", "ann")
+    polled.remote.running("nic", BRANCH)
+    task = asyncio.ensure_future(polled.poller.run(1))
+    try:
+        await until(polled, lambda: health_says(polled, "paused: the lab moves"))
+        assert not polled.remote.asked
+        async with polled.owner.acquire() as conn:
+            await resume(conn, "source", "remotes/nipa-lab", "it is there", "ann")
+        await until(polled, polled.runs)
+        await until(polled, lambda: health_says(polled, ""))
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(polled: Polled, look: Callable[[], Awaitable[Any]]) -> None:
+    async with asyncio.timeout(30):
+        while not await look():
+            await asyncio.sleep(0.02)
+
+
+async def health_says(polled: Polled, words: str) -> bool:
+    said: str | None = await polled.owner.fetchval("select text from floor.health where name = 'manifest:nipa-lab'")
+    return said == words
+
+
+async def test_the_doctor_looks_at_the_manifest(polled: Polled) -> None:
+    polled.remote.running("nic", BRANCH)
+    [found] = await examine(polled.floor.settings)
+    assert (found.ok, found.what, found.detail) == (True, "remotes.nipa-lab.manifest", "1 runs")
+    polled.remote.misbehave("html")
+    [found] = await examine(polled.floor.settings)
+    assert not found.ok
+    assert "not JSON" in found.detail

@@ -39,7 +39,7 @@ async def test_every_field_is_as_their_programs_need_it(site: Site) -> None:
         # Sliced by position: the last seventeen characters are the date, before them a dash and the stream.
         assert NAME.fullmatch(branch["branch"])
         assert branch["branch"][:-18] == "net-next"
-        datetime.strptime(branch["branch"][-17:], "%Y-%m-%d--%H-%M")
+        datetime.strptime(branch["branch"][-17:] + " +0000", "%Y-%m-%d--%H-%M %z")
         # Compared with an aware time, which one without a zone cannot be.
         assert datetime.fromisoformat(branch["date"]).utcoffset() == timedelta(0)
         assert branch["date"].endswith("+00:00")
