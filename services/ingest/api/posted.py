@@ -1,4 +1,4 @@
-"""A whole run as it was posted, whatever its format: read from the body and the query, checked, its cases in columns."""
+"""A whole run as it was posted, in whatever format: read from body and query, checked, its cases in columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -84,7 +84,7 @@ select coalesce(p.cut_id, r.cut_id) as cut_id, coalesce(p.remote, r.remote) as r
        r.started, r.expected_end, r.ended, r.planned, u.tests, u.passed, u.failed, u.skipped, u.warned, u.flaky,
        u.infra, coalesce(u.failing, '[]') as failing, coalesce(u.flakes, '[]') as flakes
 from (select * from executor.plans_v where cut_id = any($1::bigint[])) p
-full join (select * from ledger.runs where cut_id = any($1::bigint[])) r
+full join (select * from ledger.runs where cut_id = any($1::bigint[]) and not trial and visibility = 'public') r
   on r.cut_id = p.cut_id and r.remote = p.remote and r.executor = p.executor
 left join report.rollups u on u.run_id = r.id
 order by 1 desc, 2, 3, r.attempt
@@ -95,7 +95,7 @@ select r.id, r.project, r.stream, r.branch, r.series_id, r.remote, r.executor, r
        r.planned, r.progressed, r.day
 from ledger.runs r
 left join branch.cuts_v c on c.id = r.cut_id
-where r.state = 'open' and coalesce(c.purpose, '') <> 'try'
+where r.state = 'open' and coalesce(c.purpose, '') <> 'try' and not r.trial and r.visibility = 'public'
 order by r.id desc limit $1
 
 -- progress --
@@ -203,7 +203,15 @@ where s.series_id = $1 order by s.cut_id desc limit $2
 -- series_runs --
 -- series bigint
 select id, remote, executor, attempt, state, coalesce(cause, '') as cause, started, ended, counts
-from ledger.runs where series_id = $1 order by id desc limit 50
+from ledger.runs where series_id = $1 and not trial and visibility = 'public' order by id desc limit 50
+
+-- series_checks --
+-- series bigint, most integer
+-- What labs said of the series, of its newest revision first.
+select k.revision, k.patch, k.context, k.state, k.text, k.link, k.at, k.run_id, r.remote, r.executor
+from ledger.checks k
+join ledger.runs r on r.id = k.run_id and not r.trial and r.visibility = 'public'
+where k.series_id = $1 order by k.revision desc, k.context, k.patch limit $2
 
 -- posts --
 -- series bigint, most integer
@@ -221,12 +229,12 @@ select verb, why, by, at from branch.orders_v where project = $1 and message_id 
 -- id bigint
 select r.id, r.day, r.project, r.stream, r.branch, r.cut_id, r.series_id, r.remote, r.executor, r.attempt, r.state,
        coalesce(r.cause, '') as cause, r.reason, r.started, r.expected_end, r.ended, r.progressed, r.planned, r.counts,
-       r.kernel_commit, r.suite_commit, r.config_digest, r.toolchain, r.image,
+       r.kernel_commit, r.suite_commit, r.config_digest, r.toolchain, r.image, r.device, r.link,
        (select b.sha256 from floor.blobs b where b.sha256 = r.log_pack and b.visibility = 'public') as log_pack,
        coalesce(c.public_url, '') as public_url
 from ledger.runs r
 left join branch.cuts_v c on c.id = r.cut_id
-where r.id = $1 and coalesce(c.purpose, '') <> 'try'
+where r.id = $1 and coalesce(c.purpose, '') <> 'try' and not r.trial and r.visibility = 'public'
 
 -- artifacts --
 -- run bigint
@@ -237,7 +245,8 @@ where a.run_id = $1 order by a.name limit 500
 -- run_tests --
 -- day date, run bigint, most integer
 -- Bad ones first: they are what a reader came for.
-select c.grp, c.test, c.attempt, c.result, coalesce(c.cause, '') as cause, c.seconds, c.detail, c.log, c.crashes, c.at
+select c.grp, c.test, c.attempt, c.result, coalesce(c.cause, '') as cause, c.seconds, c.detail, c.log, c.crashes, c.at,
+       c.link
 from ledger.cases_v c
 where c.day = $1 and c.run_id = $2 and c.subtest = ''
 order by case c.result when 'fail' then 0 when 'error' then 1 when 'warn' then 2 when 'xpass' then 3 when 'skip' then 4
@@ -254,7 +263,8 @@ order by c.grp, c.test, c.attempt, c.subtest limit $3
 -- run_cases --
 -- day date, run bigint, group text, test text, subtest text, attempt integer, most integer
 -- By key, for programs: everything after the given one.
-select c.grp, c.test, c.subtest, c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.crashes, c.at
+select c.grp, c.test, c.subtest, c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.crashes, c.at,
+       c.link
 from ledger.cases_v c
 where c.day = $1 and c.run_id = $2 and (c.grp, c.test, c.subtest, c.attempt) > ($3, $4, $5, $6)
 order by c.grp, c.test, c.subtest, c.attempt limit $7
@@ -272,7 +282,7 @@ where r.cut_id in (
     where c.purpose <> 'try' and c.announced is not null and ($2::text is null or c.stream = $2)
       and ($3::text is null or c.name = $3)
     order by c.id desc limit $1
-)
+) and not r.trial and r.visibility = 'public'
 
 -- contest --
 -- branches integer (how many of the newest), stream text, branch text, remote text, executor text, test integer,
@@ -294,7 +304,7 @@ select r.id as run_id, r.day, r.branch, r.stream, cuts.slot, r.remote, r.executo
        (select n.name from ledger.names n where n.id = k.subtest) as subtest
 from (
     select r.id, r.day, r.cut_id, r.branch, r.stream, r.remote, r.executor, r.state, r.started from ledger.runs r
-    where r.cut_id in (select id from cuts) and ($4::text is null or r.remote = $4)
+    where r.cut_id in (select id from cuts) and not r.trial and r.visibility = 'public' and ($4::text is null or r.remote = $4)
       and ($5::text is null or r.executor = $5) and ($11::bigint is null or r.id <= $11)
     order by r.id desc
 ) r
@@ -321,7 +331,8 @@ order by r.id desc, k.grp, k.test, k.subtest limit $15
 -- Names to choose from in the filters.
 select remote, executor from executor.plans_v where cut_id > (select coalesce(max(id), 0) - 200 from branch.cuts_v)
 union
-select remote, executor from ledger.runs where cut_id > (select coalesce(max(id), 0) - 200 from branch.cuts_v)
+select remote, executor from ledger.runs
+where cut_id > (select coalesce(max(id), 0) - 200 from branch.cuts_v) and not trial and visibility = 'public'
 order by 1, 2 limit 200
 
 -- events --
