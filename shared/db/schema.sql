@@ -871,6 +871,7 @@ CREATE TABLE ingest.manifests (
     modified text DEFAULT ''::text NOT NULL,
     polled timestamp with time zone,
     entries integer DEFAULT 0 NOT NULL,
+    others integer DEFAULT 0 NOT NULL,
     warnings text[] DEFAULT '{}'::text[] NOT NULL,
     trouble text DEFAULT ''::text NOT NULL,
     since timestamp with time zone
@@ -881,6 +882,7 @@ CREATE VIEW ingest.manifests_v AS
     manifests.url,
     manifests.polled,
     manifests.entries,
+    manifests.others,
     manifests.warnings,
     manifests.trouble,
     manifests.since
@@ -1499,6 +1501,8 @@ CREATE INDEX applied_kept ON branch.applied USING btree (project, published) WHE
 CREATE INDEX applied_refused ON branch.applied USING btree (project, at) WHERE ((outcome = 'refused'::text) AND (NOT already));
 
 CREATE INDEX applied_unpublished ON branch.applied USING btree (project, at) WHERE (published IS NULL);
+
+CREATE INDEX cuts_name ON branch.cuts USING btree (name);
 
 CREATE INDEX cuts_open ON branch.cuts USING btree (id) WHERE (state = ANY (ARRAY['planned'::text, 'built'::text, 'pushed'::text]));
 

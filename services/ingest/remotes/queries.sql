@@ -6,11 +6,13 @@ select url, etag, modified, polled, trouble, warnings from ingest.manifests wher
 
 -- seen_manifest --
 -- remote text, url text, etag text, modified text, entries integer, warnings text[], now timestamptz
-insert into ingest.manifests (remote, url, etag, modified, entries, warnings, polled)
-values ($1, $2, $3, $4, $5, $6, $7)
+insert into ingest.manifests (remote, url, etag, modified, entries, warnings, polled, others)
+select $1, $2, $3, $4, $5, $6, $7,
+       (select count(*) from ingest.manifest_runs m where m.remote = $1 and m.gone is null and m.state = 'waits'
+        and not exists (select from branch.cuts_v c where c.name = m.branch))
 on conflict (remote) do update
 set url = excluded.url, etag = excluded.etag, modified = excluded.modified, entries = excluded.entries,
-    warnings = excluded.warnings, polled = excluded.polled, trouble = '', since = null
+    warnings = excluded.warnings, polled = excluded.polled, others = excluded.others, trouble = '', since = null
 
 -- same_manifest --
 -- remote text, now timestamptz

@@ -25,9 +25,7 @@ where r.cut_id = any($1::bigint[]) and r.visibility = 'public' and not r.trial
 group by r.cut_id, r.remote, r.executor
 
 -- manifests --
-select remote, polled, entries, warnings, trouble, since,
-       (select count(*) from ingest.manifest_runs_v m where m.remote = v.remote and m.state = 'waits'
-        and m.gone is null and not exists (select from branch.cuts_v c where c.name = m.branch))::integer as others,
+select remote, polled, entries, others, warnings, trouble, since,
        (select count(*) from ingest.manifest_runs_v m where m.remote = v.remote and m.since is not null)::integer as bad
 from ingest.manifests_v v order by remote
 

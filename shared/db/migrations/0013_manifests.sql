@@ -1,6 +1,7 @@
 -- Remotes that publish a manifest in NIPA's shape: what each said last, and what became of each run it names. And what
 -- the owners of remotes were told.
 
+-- `others` are entries of branches that are not ours.
 create table ingest.manifests (
     remote text primary key,
     url text not null,
@@ -8,6 +9,7 @@ create table ingest.manifests (
     modified text not null default '',
     polled timestamptz,
     entries integer not null default 0,
+    others integer not null default 0,
     warnings text[] not null default '{}',
     trouble text not null default '',
     since timestamptz
@@ -37,8 +39,11 @@ create table ingest.manifest_runs (
 );
 create index manifest_runs_due on ingest.manifest_runs (remote, due);
 
+-- Labs name branches, not projects.
+create index cuts_name on branch.cuts (name);
+
 create view ingest.manifests_v as
-select remote, url, polled, entries, warnings, trouble, since from ingest.manifests;
+select remote, url, polled, entries, others, warnings, trouble, since from ingest.manifests;
 create view ingest.manifest_runs_v as
 select remote, executor, branch, url, state, attempt, run_id, opened, gone, due, tries, since, reason
 from ingest.manifest_runs;

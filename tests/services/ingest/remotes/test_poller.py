@@ -10,6 +10,7 @@ import pytest
 
 from services.ingest.doctor import examine
 from services.ingest.remotes.poller import RemotePoller
+from services.ingest.remotes.store import SQL as REMOTES
 from shared.pauses import pause, resume
 from shared.practice.nipa_remote import a_run
 from tests.services.ingest.remotes.conftest import BRANCH, OLDER, Polled
@@ -78,7 +79,9 @@ async def test_branches_of_others_are_counted_and_left(polled: Polled) -> None:
     polled.remote.running("vm", BRANCH)
     await polled.round()
     assert await polled.runs() == [("vm", 0, "open", "")]
-    assert await polled.owner.fetchval("select entries from ingest.manifests") == 2
+    told = await polled.owner.fetchrow("select entries, others from ingest.manifests")
+    assert told is not None
+    assert tuple(told) == (2, 1)
     assert all(name == "results.json" for name, _ in polled.remote.asked)
 
 
@@ -310,3 +313,20 @@ async def test_the_doctor_looks_at_the_manifest(polled: Polled) -> None:
     [found] = await examine(polled.floor.settings)
     assert not found.ok
     assert "not JSON" in found.detail
+
+
+async def test_years_of_branches_cost_no_more(polled: Polled) -> None:
+    await polled.owner.execute(
+        "insert into branch.cuts (project, stream, slot, purpose, name, state, tree, commit) "
+        "select 'netdev', 'net-next', now() - n * interval '3 hours', 'scheduled', 'old-' || n, 'pruned', "
+        "'net-next', 'c' from generate_series(1, 20000) n"
+    )
+    await polled.owner.execute(
+        "insert into ingest.manifest_runs (remote, executor, branch) "
+        "select 'nipa-lab', 'nic', 'theirs-' || n from generate_series(1, 500) n"
+    )
+    await polled.owner.execute("analyze branch.cuts; analyze ingest.manifest_runs")
+    plan = await polled.owner.fetch(f"explain {REMOTES['due_runs']}", "nipa-lab", polled.clock.now, 100)
+    text = "\n".join(row[0] for row in plan)
+    assert "cuts_name" in text
+    assert "Seq Scan on cuts" not in text
