@@ -110,14 +110,14 @@ async def test_a_heartbeat_moves_the_end_and_not_too_far(lab: Lab) -> None:
     ("change", "status", "pointer"),
     [
         ({"branch": "net-next-1999-01-01--00-00"}, 422, "/branch"),
-        ({"branch": None}, 422, "/branch"),
-        ({"series": "x@y"}, 422, "/branch"),
-        ({"executor": "cx7 drv"}, 422, "/executor"),
-        ({"attempt": "1"}, 422, "/attempt"),
-        ({"attempt": 10}, 422, "/attempt"),
-        ({"expected_end": "tomorrow"}, 422, "/expected_end"),
-        ({"colour": "red"}, 422, "/colour"),
-        ({"link": "javascript:alert(1)"}, 422, "/link"),
+        ({"branch": None}, 400, "/branch"),
+        ({"series": "x@y"}, 400, "/branch"),
+        ({"executor": "cx7 drv"}, 400, "/executor"),
+        ({"attempt": "1"}, 400, "/attempt"),
+        ({"attempt": 10}, 400, "/attempt"),
+        ({"expected_end": "tomorrow"}, 400, "/expected_end"),
+        ({"colour": "red"}, 400, "/colour"),
+        ({"link": "javascript:alert(1)"}, 400, "/link"),
         ({"executor": "wood"}, 403, None),
         ({"branch": "sandbox"}, 422, "/branch"),
     ],
@@ -194,3 +194,14 @@ async def test_a_file_over_the_cap_and_a_bomb(owner: Pool, floor_for: FloorFor, 
         assert (await lab.ask("PUT", path, data=b"no gzip", headers={"Content-Encoding": "gzip"}))[0] == 400
         assert (await lab.ask("PUT", path, data=bomb[:-9], headers={"Content-Encoding": "gzip"}))[0] in (400, 413)
     assert [p for p in (tmp_path / "blobs").rglob("*") if p.is_file()] == []
+
+
+async def test_unknown_keys_are_faults_at_any_depth(lab: Lab) -> None:
+    status, told = await lab.post("runs", {"branch": BRANCH, "executor": "cx7-drv", "facts": {"colour": "red"}})
+    assert (status, told["errors"][0]["pointer"]) == (400, "/facts/colour")
+    run = await lab.begin()
+    check = {"context": "a", "state": "success", "colour": "red"}
+    status, told = await lab.post(f"runs/{run}/finish", {"checks": [check]})
+    assert (status, told["errors"][0]["pointer"]) == (400, "/checks/0/colour")
+    status, told = await lab.post(f"runs/{run}/cases", {"cases": [], "colour": "red"})
+    assert (status, told["errors"][0]["pointer"]) == (400, "/colour")
