@@ -49,7 +49,7 @@ delete from ingest.manifest_runs where remote = $1 and gone < $2 and state <> 'o
 
 -- due_runs --
 -- remote text, now timestamptz, most integer
--- Those on branches of ours, newest branch first; of others nothing is taken.
+-- Those on branches of ours, newest branch first; of others nothing is taken, nor of those that are only history.
 select m.executor, m.branch, m.url, m.state, m.attempt, m.run_id, m.opened, m.gone, m.due, m.tries, m.since, m.reason,
        m.began, m.digest, m.etag, m.modified, c.id as cut_id, c.project, c.stream, c.commit,
        coalesce(c.announced, c.pushed, c.planned) as announced,
@@ -58,6 +58,7 @@ from ingest.manifest_runs m
 join lateral (
     select * from branch.cuts_v c
     where c.name = m.branch and c.purpose in ('scheduled', 'by-hand') and c.commit <> ''
+      and c.state <> 'history'
     order by c.id desc limit 1
 ) c on true
 where m.remote = $1 and m.due <= $2

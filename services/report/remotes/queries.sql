@@ -8,7 +8,7 @@ from unnest($1::text[], $2::text[]) as w(project, stream)
 cross join lateral (
     select * from branch.cuts_v v
     where v.project = w.project and v.stream = w.stream and v.purpose in ('scheduled', 'by-hand')
-      and v.announced is not null
+      and v.announced is not null and v.state <> 'history'
     order by v.id desc limit $3
 ) c
 order by c.id desc
