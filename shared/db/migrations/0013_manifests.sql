@@ -40,7 +40,7 @@ create table ingest.manifest_runs (
 create index manifest_runs_due on ingest.manifest_runs (remote, due);
 
 -- Labs name branches, not projects.
-create index cuts_name on branch.cuts (name);
+create index if not exists cuts_name on branch.cuts (name);
 
 create view ingest.manifests_v as
 select remote, url, polled, entries, others, warnings, trouble, since from ingest.manifests;
