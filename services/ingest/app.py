@@ -50,7 +50,7 @@ class IngestRoom:
         door.open(desk)
         try:
             reaping = alone(floor.pool, LEASE, floor.holder, Reaper(desk).run)
-            await race(self._poll(ready), reaping, *([] if self._door else [self._listen(door)]))
+            await race(self._poll(ready, desk), reaping, *([] if self._door else [self._listen(door)]))
         finally:
             door.close()
         raise AssertionError("the room never ends")
@@ -65,12 +65,12 @@ class IngestRoom:
             where = self._floor.settings.ingest.listen
             raise Refused(f"ingest.listen: can't listen on {where}: {os.strerror(exc.errno or 0)}") from exc
 
-    async def _poll(self, ready: Callable[[], None]) -> Never:
+    async def _poll(self, ready: Callable[[], None], labs: LabDesk) -> Never:
         floor = self._floor
         async with AsyncExitStack() as stack:
             opened = await open_sources(stack, floor.settings)
             pollers = {f"poller:{source.label}": self._join(source, settings).run for source, settings in opened}
-            pollers |= {lease: poller.run for lease, poller in make_pollers(floor)}
+            pollers |= {lease: poller.run for lease, poller in make_pollers(labs)}
             desk = Desk(floor.pool, floor.bells, ROOM, floor.holder, {"take": self._take}, HANDS)
             ready()
             await race(desk.run(), *(alone(floor.pool, lease, floor.holder, poll) for lease, poll in pollers.items()))

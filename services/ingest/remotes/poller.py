@@ -52,7 +52,7 @@ class RemotePoller:
     `reading` is common to all pollers of a process: a file of 64 MiB is read one at a time.
     """
 
-    floor: Floor
+    desk: LabDesk
     remote: Remote
     reading: asyncio.Lock
     store: BookStore = field(init=False)
@@ -60,10 +60,13 @@ class RemotePoller:
     times: Times = field(init=False)
 
     def __post_init__(self) -> None:
-        labs = self.floor.settings.labs
         self.store = BookStore(self.remote.name)
-        self.taker = Taker(LabDesk(self.floor), self.store)
-        self.times = Times(labs.silence, labs.longest)
+        self.taker = Taker(self.desk, self.store)
+        self.times = Times(self.desk.labs.silence, self.desk.labs.longest)
+
+    @property
+    def floor(self) -> Floor:
+        return self.desk.floor
 
     async def run(self, number: int) -> Never:
         failures = 0
@@ -160,7 +163,7 @@ class RemotePoller:
 
     async def _take(self, files: Fetcher, run: Run, place: Place) -> None:
         assert run.url is not None
-        file = await files.get(run.url, self.floor.settings.labs.body)
+        file = await files.get(run.url, self.desk.labs.body)
         assert file is not None, "nothing was asked to be left out"
         await self._record(run, place, file, await self._read(run, file))
 
@@ -184,7 +187,7 @@ class RemotePoller:
         assert run.url is not None
         now = self.floor.clock()
         try:
-            file = await files.get(run.url, self.floor.settings.labs.body, Marks(run.etag, run.modified))
+            file = await files.get(run.url, self.desk.labs.body, Marks(run.etag, run.modified))
             if file is None or digest(file) == run.digest:
                 return await self.taker.fail(run, place, book.looked(run, now), None)
             said = await self._read(run, file)
@@ -231,9 +234,9 @@ def files_of(settings: Settings, name: str) -> AbstractAsyncContextManager[Fetch
     return fetcher(name, Reach(settings.outgoing.allow_private), f"netci (+{settings.public_url})", TIMEOUT)
 
 
-def make_pollers(floor: Floor) -> Iterator[tuple[str, RemotePoller]]:
+def make_pollers(desk: LabDesk) -> Iterator[tuple[str, RemotePoller]]:
     """A poller for each remote that has a manifest, by the name of its lease."""
     reading = asyncio.Lock()
-    for remote in floor.settings.remotes:
+    for remote in desk.floor.settings.remotes:
         if remote.manifest:
-            yield f"remote:{remote.name}", RemotePoller(floor, remote, reading)
+            yield f"remote:{remote.name}", RemotePoller(desk, remote, reading)

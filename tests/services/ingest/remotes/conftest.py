@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from services.ingest.api.desk import LabDesk
 from services.ingest.remotes.fetch import Fetcher, fetcher
 from services.ingest.remotes.poller import RemotePoller
 from shared.db.pool import Pool
@@ -112,5 +113,5 @@ async def polling(database: Database, floor_for: FloorFor, remote: NipaRemote) -
     async with AsyncExitStack() as stack:
         reach = Reach((ip_network("127.0.0.0/8"),))
         files = await stack.enter_async_context(fetcher("nipa-lab", reach, "tests", 5.0))
-        poller = RemotePoller(floor, floor.settings.remotes[0], asyncio.Lock())
+        poller = RemotePoller(LabDesk(floor), floor.settings.remotes[0], asyncio.Lock())
         yield Polled(remote, floor, owner, poller, files, clock, cut)

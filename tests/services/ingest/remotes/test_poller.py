@@ -270,7 +270,7 @@ async def test_the_next_process_goes_on_where_the_last_was(polled: Polled) -> No
     polled.remote.running("nic", BRANCH)
     polled.remote.finished(a_run("vm", BRANCH, [WELL]))
     await polled.round()
-    polled.poller = RemotePoller(polled.floor, polled.floor.settings.remotes[0], asyncio.Lock())
+    polled.poller = RemotePoller(polled.poller.desk, polled.floor.settings.remotes[0], asyncio.Lock())
     polled.remote.finished(a_run("nic", BRANCH, [WELL]))
     await polled.round()
     assert await polled.runs() == [("nic", 0, "done", ""), ("vm", 0, "done", "")]
