@@ -14,8 +14,7 @@ select id, project, stream, name, purpose, state, announced from branch.cuts_v w
 select r.id, r.day, r.remote, r.executor, r.attempt, r.state, coalesce(r.cause, '') as cause, r.reason, r.expected_end,
        u.run_id is not null as rolled, u.passed, u.failed, u.skipped, u.warned, u.flaky, u.infra, u.failing
 from ledger.runs r left join report.rollups u on u.run_id = r.id
-where r.cut_id = $1 and not r.trial and (r.visibility = 'public'
-                                         or exists (select from branch.cuts_v c where c.id = $1 and c.purpose = 'try'))
+where r.cut_id = $1 and not r.trial
 
 -- tests_begun --
 -- runs bigint[]
@@ -29,7 +28,7 @@ where cut_id = $1 and state in ('abandoned', 'skipped')
 
 -- run_day --
 -- run bigint
-select day, cut_id, state from ledger.runs where id = $1
+select day, cut_id, state from ledger.runs where id = $1 and not trial
 
 -- run_tests --
 -- day date, run bigint

@@ -630,6 +630,9 @@ CREATE TABLE floor.events (
     visibility text NOT NULL,
     body jsonb NOT NULL,
     logged timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    stream text GENERATED ALWAYS AS ((body #>> '{data,stream}'::text[])) STORED,
+    remote text GENERATED ALWAYS AS ((body #>> '{data,remote}'::text[])) STORED,
+    series text GENERATED ALWAYS AS ((body #>> '{data,series}'::text[])) STORED,
     CONSTRAINT events_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'project'::text, 'operator'::text])))
 )
 PARTITION BY RANGE (sequence);
@@ -1193,6 +1196,37 @@ CREATE TABLE ledger.runs (
     CONSTRAINT runs_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'project'::text, 'operator'::text])))
 );
 
+CREATE VIEW ledger.public_runs_v AS
+ SELECT runs.id,
+    runs.day,
+    runs.project,
+    runs.stream,
+    runs.branch,
+    runs.cut_id,
+    runs.series_id,
+    runs.remote,
+    runs.executor,
+    runs.attempt,
+    runs.state,
+    runs.cause,
+    runs.reason,
+    runs.started,
+    runs.expected_end,
+    runs.ended,
+    runs.progressed,
+    runs.planned,
+    runs.counts,
+    runs.kernel_commit,
+    runs.suite_commit,
+    runs.config_digest,
+    runs.toolchain,
+    runs.image,
+    runs.device,
+    runs.log_pack,
+    runs.link
+   FROM ledger.runs
+  WHERE ((runs.visibility = 'public'::text) AND (NOT runs.trial));
+
 ALTER TABLE ledger.runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME ledger.runs_id_seq
     START WITH 1
@@ -1521,6 +1555,12 @@ CREATE INDEX blobs_created ON floor.blobs USING btree (created);
 CREATE INDEX events_correlation ON ONLY floor.events USING btree (correlation, sequence);
 
 CREATE INDEX events_id ON ONLY floor.events USING btree (id);
+
+CREATE INDEX events_remote ON ONLY floor.events USING btree (remote, sequence) WHERE (remote IS NOT NULL);
+
+CREATE INDEX events_series ON ONLY floor.events USING btree (series, sequence) WHERE (series IS NOT NULL);
+
+CREATE INDEX events_stream ON ONLY floor.events USING btree (stream, sequence) WHERE (stream IS NOT NULL);
 
 CREATE INDEX events_type ON ONLY floor.events USING btree (type, sequence);
 
@@ -2013,6 +2053,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE ledger.runs TO netci_ingest;
 GRANT SELECT ON TABLE ledger.runs TO netci_branch;
 GRANT SELECT,INSERT,UPDATE ON TABLE ledger.runs TO netci_executor;
 GRANT SELECT ON TABLE ledger.runs TO netci_report;
+
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_ingest;
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_branch;
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_executor;
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_report;
 
 GRANT SELECT ON TABLE public.netci_migrations TO netci_ingest;
 GRANT SELECT ON TABLE public.netci_migrations TO netci_branch;

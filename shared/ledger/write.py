@@ -13,7 +13,8 @@ from typing import Any
 from shared.db.outbox import stage
 from shared.db.pool import Connection
 from shared.errors import Superseded
-from shared.events import Event, RunDone, RunProgress, RunStarted
+from shared.events import RunDone, RunProgress, RunStarted
+from shared.formats.hide import hide_addresses
 from shared.formats.run_columns import Columns, to_columns
 from shared.ledger import checks, rows
 from shared.ledger.rows import SQL, Admit
@@ -43,11 +44,11 @@ class Ledger:
         row = await conn.fetchrow(
             SQL["open_run"], o.project, o.stream, o.branch, o.cut_id, o.series_id, o.remote, o.executor, o.attempt,
             o.lease_number, o.expected_end, o.planned, o.kernel_commit, o.suite_commit, o.config_digest,
-            o.toolchain, o.image, dict(o.device) if o.device else None, o.visibility, o.trial, o.link, o.started,
+            o.toolchain, o.image, dict(o.device) if o.device else None, o.shown, o.trial, o.link, o.started,
         )  # fmt: skip
         if row is None:
             return await self._take_over(conn, o)
-        await self._tell(conn, o.trial, o.visibility, _started(o, row["id"]))
+        await stage(conn, self._source, _started(o, row["id"]), visibility=o.shown)
         return OpenRun(RunId(row["id"]), row["day"], o.lease_number, True)
 
     async def _take_over(self, conn: Connection, o: Opening) -> OpenRun:
@@ -84,11 +85,12 @@ class Ledger:
         """
         row = await self._held(conn, run)
         added = await rows.insert(conn, run, columns, await rows.ids_of(conn, columns, admit))
-        _count(row["remote"], columns)
+        if row["visibility"] == "public":
+            _count(row["remote"], columns)
         if await conn.fetchval(SQL["progressed"], run.id) is not None:
             done = await conn.fetchval(SQL["tests_done"], run.id)
             progress = RunProgress(**_of(row, run.id), done=done, planned=row["planned"])
-            await self._tell(conn, row["trial"], row["visibility"], progress)
+            await stage(conn, self._source, progress, visibility=row["visibility"])
         await conn.execute("select pg_notify('netci_runs', $1)", str(run.id))
         return added
 
@@ -100,18 +102,14 @@ class Ledger:
         if not run.fresh:
             raise Superseded(f"there is a run of {opening.remote}/{opening.executor} already")
         await rows.copy(conn, run, columns, await rows.ids_of(conn, columns, admit))
-        _count(opening.remote, columns)
+        if opening.shown == "public":
+            _count(opening.remote, columns)
         await self._close(conn, run, ending, rows.counts_of(columns))
         return run
 
     async def check(self, conn: Connection, check: checks.Check) -> bool:
         """Say something of a series; False if what stands, stands. Raises NotYours where another lab speaks."""
         return await checks.put(conn, self._source, check)
-
-    async def _tell(self, conn: Connection, trial: bool, visibility: Any, event: Event) -> None:
-        """Stage `event`; of a trial nobody is told anything."""
-        if not trial:
-            await stage(conn, self._source, event, visibility=visibility)
 
     async def _held(self, conn: Connection, run: OpenRun) -> Any:
         row = await conn.fetchrow(SQL["lock_run"], run.id, run.lease_number)
@@ -156,9 +154,13 @@ class Ledger:
         for name, (sha256, size) in ending.artifacts.items():
             await conn.execute(SQL["add_artifact"], run.id, name, sha256, size)
         done = RunDone(
-            **_of(row, run.id), state=ending.state, cause=ending.cause, reason=ending.reason[:500], counts=counts
+            **_of(row, run.id),
+            state=ending.state,
+            cause=ending.cause,
+            reason=hide_addresses(ending.reason)[:500],
+            counts=counts,
         )
-        await self._tell(conn, row["trial"], row["visibility"], done)
+        await stage(conn, self._source, done, visibility=row["visibility"])
 
     async def _why_not_closed(self, conn: Connection, run: OpenRun) -> bool:
         row = await conn.fetchrow(SQL["run_state"], run.id)
@@ -172,6 +174,7 @@ class Ledger:
 
 
 def _count(remote: str, columns: Columns) -> None:
+    """In the metrics, which anybody may read: only what anybody may know."""
     for result in set(columns.result):
         CASES.labels(remote, result).inc(columns.result.count(result))
 
