@@ -113,7 +113,8 @@ def check_name(kind: str, name: str, settings: Settings) -> None:
     known = {
         "post": {*projects, *streams},
         "stream": streams,
-        "source": {f"{n}/patchwork" for n, p in projects.items() if p.patchwork},
+        "source": {f"{n}/patchwork" for n, p in projects.items() if p.patchwork}
+        | {f"remotes/{r.name}" for r in settings.remotes if r.manifest},
         "executor": {f"{e.remote}/{e.name}" for e in settings.executors},
     }[kind]
     if name not in known:

@@ -830,6 +830,67 @@ CREATE VIEW ingest.lab_runs_v AS
     lab_runs.beat
    FROM ingest.lab_runs;
 
+CREATE TABLE ingest.manifest_runs (
+    remote text NOT NULL,
+    executor text NOT NULL,
+    branch text NOT NULL,
+    url text,
+    state text DEFAULT 'waits'::text NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    run_id bigint,
+    opened timestamp with time zone,
+    gone timestamp with time zone,
+    due timestamp with time zone DEFAULT now() NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    since timestamp with time zone,
+    reason text DEFAULT ''::text NOT NULL,
+    began text DEFAULT ''::text NOT NULL,
+    digest text DEFAULT ''::text NOT NULL,
+    etag text DEFAULT ''::text NOT NULL,
+    modified text DEFAULT ''::text NOT NULL,
+    CONSTRAINT manifest_runs_state_check CHECK ((state = ANY (ARRAY['waits'::text, 'open'::text, 'taken'::text, 'refused'::text, 'lost'::text])))
+);
+
+CREATE VIEW ingest.manifest_runs_v AS
+ SELECT manifest_runs.remote,
+    manifest_runs.executor,
+    manifest_runs.branch,
+    manifest_runs.url,
+    manifest_runs.state,
+    manifest_runs.attempt,
+    manifest_runs.run_id,
+    manifest_runs.opened,
+    manifest_runs.gone,
+    manifest_runs.due,
+    manifest_runs.tries,
+    manifest_runs.since,
+    manifest_runs.reason
+   FROM ingest.manifest_runs;
+
+CREATE TABLE ingest.manifests (
+    remote text NOT NULL,
+    url text NOT NULL,
+    etag text DEFAULT ''::text NOT NULL,
+    modified text DEFAULT ''::text NOT NULL,
+    polled timestamp with time zone,
+    entries integer DEFAULT 0 NOT NULL,
+    others integer DEFAULT 0 NOT NULL,
+    warnings text[] DEFAULT '{}'::text[] NOT NULL,
+    trouble text DEFAULT ''::text NOT NULL,
+    since timestamp with time zone
+);
+
+CREATE VIEW ingest.manifests_v AS
+ SELECT manifests.remote,
+    manifests.url,
+    manifests.polled,
+    manifests.entries,
+    manifests.others,
+    manifests.warnings,
+    manifests.trouble,
+    manifests.since
+   FROM ingest.manifests;
+
 CREATE TABLE ingest.new_names (
     remote text NOT NULL,
     day date NOT NULL,
@@ -1303,6 +1364,21 @@ CREATE TABLE report.stability_brought (
     passing timestamp with time zone
 );
 
+CREATE TABLE report.standings (
+    remote text NOT NULL,
+    executor text DEFAULT ''::text NOT NULL,
+    stream text DEFAULT ''::text NOT NULL,
+    standing text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT standings_standing_check CHECK ((standing = ANY (ARRAY['well'::text, 'late'::text, 'silent'::text])))
+);
+
+CREATE TABLE report.told_rejections (
+    remote text NOT NULL,
+    upto bigint NOT NULL,
+    told timestamp with time zone NOT NULL
+);
+
 CREATE TABLE report.verdicts (
     series_id bigint NOT NULL,
     revision integer NOT NULL,
@@ -1433,6 +1509,12 @@ ALTER TABLE ONLY ingest.heard
 ALTER TABLE ONLY ingest.lab_runs
     ADD CONSTRAINT lab_runs_pkey PRIMARY KEY (run_id);
 
+ALTER TABLE ONLY ingest.manifest_runs
+    ADD CONSTRAINT manifest_runs_pkey PRIMARY KEY (remote, executor, branch);
+
+ALTER TABLE ONLY ingest.manifests
+    ADD CONSTRAINT manifests_pkey PRIMARY KEY (remote);
+
 ALTER TABLE ONLY ingest.new_names
     ADD CONSTRAINT new_names_pkey PRIMARY KEY (remote, day);
 
@@ -1499,6 +1581,12 @@ ALTER TABLE ONLY report.stability_brought
 ALTER TABLE ONLY report.stability
     ADD CONSTRAINT stability_pkey PRIMARY KEY (remote, executor, grp, test, subtest);
 
+ALTER TABLE ONLY report.standings
+    ADD CONSTRAINT standings_pkey PRIMARY KEY (remote, executor, stream);
+
+ALTER TABLE ONLY report.told_rejections
+    ADD CONSTRAINT told_rejections_pkey PRIMARY KEY (remote);
+
 ALTER TABLE ONLY report.verdicts
     ADD CONSTRAINT verdicts_pkey PRIMARY KEY (series_id, context);
 
@@ -1557,6 +1645,8 @@ CREATE INDEX work_settled ON floor.work USING btree (settled) WHERE (state = ANY
 CREATE INDEX answers_at ON ingest.answers USING btree (at);
 
 CREATE INDEX lab_runs_deadline ON ingest.lab_runs USING btree (deadline);
+
+CREATE INDEX manifest_runs_due ON ingest.manifest_runs USING btree (remote, due);
 
 CREATE INDEX patches_external ON ingest.patches USING btree (external_id);
 
@@ -1636,6 +1726,9 @@ ALTER TABLE ONLY floor.tokens
 
 ALTER TABLE ONLY ingest.lab_runs
     ADD CONSTRAINT lab_runs_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
+
+ALTER TABLE ONLY ingest.manifest_runs
+    ADD CONSTRAINT manifest_runs_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
 
 ALTER TABLE ONLY ingest.patches
     ADD CONSTRAINT patches_series_id_fkey FOREIGN KEY (series_id) REFERENCES ingest.series(id);
@@ -1959,6 +2052,20 @@ GRANT SELECT ON TABLE ingest.lab_runs_v TO netci_branch;
 GRANT SELECT ON TABLE ingest.lab_runs_v TO netci_executor;
 GRANT SELECT ON TABLE ingest.lab_runs_v TO netci_report;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.manifest_runs TO netci_ingest;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.manifest_runs_v TO netci_ingest;
+GRANT SELECT ON TABLE ingest.manifest_runs_v TO netci_branch;
+GRANT SELECT ON TABLE ingest.manifest_runs_v TO netci_executor;
+GRANT SELECT ON TABLE ingest.manifest_runs_v TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.manifests TO netci_ingest;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.manifests_v TO netci_ingest;
+GRANT SELECT ON TABLE ingest.manifests_v TO netci_branch;
+GRANT SELECT ON TABLE ingest.manifests_v TO netci_executor;
+GRANT SELECT ON TABLE ingest.manifests_v TO netci_report;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.new_names TO netci_ingest;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.patches TO netci_ingest;
@@ -2050,6 +2157,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.rollups TO netci_report;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.stability TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.stability_brought TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.standings TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.told_rejections TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.verdicts TO netci_report;
 

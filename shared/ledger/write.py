@@ -6,7 +6,7 @@ are staged in the same transaction: `RunStarted` at a true opening, `RunProgress
 `RunDone` exactly once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -66,6 +66,14 @@ class Ledger:
         """Say how many tests there will be and when the run should end."""
         if await conn.fetchval(SQL["plan_run"], run.id, run.lease_number, planned, expected_end) is None:
             raise Superseded(f"run {run.id} is not ours any more")
+
+    async def describe(
+        self, conn: Connection, run: OpenRun, device: Mapping[str, Any] | None, link: str, started: datetime | None
+    ) -> None:
+        """Say of an open run what its lab tells only at its end. It began no later than it was opened."""
+        await conn.execute(
+            SQL["describe_run"], run.id, run.lease_number, dict(device) if device else None, link, started
+        )
 
     async def append(self, conn: Connection, run: OpenRun, cases: Sequence[Case]) -> None:
         """Add cases. Raises Superseded if the run is closed or another's, ValueError on a name over the limit."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import Field
 
-from services.report.web import answers, branches, contest, runs, series, status
+from services.report.web import answers, branches, contest, remotes, runs, series, status
 from services.report.web.front import Data, Front, Page, as_json
 from shared.errors import Missing
 from shared.events.asyncapi import document as asyncapi
@@ -36,6 +36,7 @@ BEFORE = Parameter("before", Id, "From below this key: `next` of the page before
 PROJECT = Parameter("project", Text, "Of this project only.")
 STREAM = Parameter("stream", Text, "Of this stream only.")
 BRANCH = Parameter("name", Text, "Its name.", example="net-next-2026-11-23--09-00")
+REMOTE = Parameter("name", Text, "Its name.", example="metal")
 RUN = Parameter("id", Id, "The number of the run.", example=1)
 
 FILTERS = (
@@ -138,6 +139,20 @@ ENDPOINTS: tuple[Endpoint[Front], ...] = (
         "GET", "/api/v1/runs/{id}/cases", "The cases of a run, by key", read(runs.cases),
         tag="reading", answer=answers.Cases, parts=(RUN,),
         query=(Parameter("after", After, "`next` of the page before."), LIMIT),
+    ),
+    Endpoint(
+        "GET", "/api/v1/remotes", "Remotes: how each stands", read(remotes.remotes),
+        tag="reading", answer=answers.Remotes,
+    ),
+    Endpoint(
+        "GET", "/api/v1/remotes/{name}", "One remote: its executors, what runs, what was rejected",
+        read(remotes.remote), tag="reading", answer=answers.Remote, parts=(REMOTE,), query=(BEFORE, LIMIT),
+        description="With a token of that remote, or an admin's, `private` says why, and when its tokens end.",
+    ),
+    Endpoint(
+        "GET", "/api/v1/remotes/{name}/rejections", "What of a remote was rejected and why, for its owner",
+        read(remotes.rejections), tag="reading", answer=answers.Rejections, parts=(REMOTE,), query=(BEFORE, LIMIT),
+        statuses=(401, 403),
     ),
     Endpoint(
         "GET", "/branches.json", "Branches that may be fetched, as NIPA's executors read them", nipa_branches,

@@ -7,7 +7,7 @@ from typing import Any, Never
 
 from aiohttp import web
 
-from services.report.web import api, branches, contest, events, logs, nipa, runs, series, status
+from services.report.web import api, branches, contest, events, logs, nipa, remotes, runs, series, status
 from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, Front, Page, page, twin
 from services.report.web.store import Reading
@@ -39,6 +39,8 @@ PAGES: tuple[tuple[str, str, Page], ...] = (
     ("/series", "series_list.html", series.series_list),
     ("/series/{key:.+}", "series.html", series.series),
     ("/run/{id}", "run.html", runs.run),
+    ("/remotes", "remotes.html", remotes.remotes),
+    ("/remotes/{name}", "remote.html", remotes.remote),
     ("/events", "events.html", events.events),
     ("/about", "about.html", events.about),
 )
@@ -50,6 +52,8 @@ TWINS: tuple[tuple[str, Page], ...] = (
     ("/series.json", series.series_list),
     ("/series/{key:.+}.json", series.series),
     ("/run/{id}.json", runs.run),
+    ("/remotes.json", remotes.remotes),
+    ("/remotes/{name}.json", remotes.remote),
     ("/events.json", events.events),
     ("/about.json", events.about),
 )

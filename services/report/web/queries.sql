@@ -362,3 +362,57 @@ order by sequence desc limit $7
 select name, coalesce(pushed, announced, built, planned) as date, base, public_url from branch.cuts_v
 where purpose in ('scheduled', 'by-hand') and state in ('pushed', 'announced') and commit <> ''
 order by id desc limit $1
+
+-- remotes_heard --
+-- When remotes and their executors last told us anything; '' is a remote as a whole.
+select remote, executor, at, branch from ingest.heard_v order by remote, executor limit 5000
+
+-- last_runs --
+-- remotes text[], executors text[]
+-- The newest run of each that anybody may see.
+select w.remote, w.executor, r.id, r.branch, r.stream, r.series_id, r.state, coalesce(r.cause, '') as cause, r.reason,
+       r.started, r.ended, r.expected_end, r.progressed, r.counts
+from unnest($1::text[], $2::text[]) as w(remote, executor)
+cross join lateral (
+    select * from ledger.runs v
+    where v.remote = w.remote and v.executor = w.executor and v.visibility = 'public' and not v.trial
+      and not exists (select from branch.cuts_v c where c.id = v.cut_id and c.purpose = 'try')
+    order by v.id desc limit 1
+) r
+
+-- executors_seen --
+-- most integer
+-- Who has had a run lately, expected or not.
+select distinct r.remote, r.executor
+from (select remote, executor from ledger.runs where visibility = 'public' and not trial order by id desc limit $1) r
+
+-- remote_open_runs --
+-- remote text (null: all), most integer
+select r.id, r.remote, r.executor, r.branch, r.stream, r.series_id, r.started, r.expected_end, r.attempt
+from ledger.runs r
+left join branch.cuts_v c on c.id = r.cut_id
+where r.state = 'open' and r.visibility = 'public' and not r.trial and coalesce(c.purpose, '') <> 'try'
+  and ($1::text is null or r.remote = $1)
+order by r.id desc limit $2
+
+-- rejection_counts --
+-- since timestamptz
+select remote, count(*)::integer as kept, count(*) filter (where at > $1)::integer as lately
+from ingest.rejections_v group by remote
+
+-- rejections --
+-- remote text, before bigint (null: newest), most integer
+select id, at, executor, path, status, detail, errors, size from ingest.rejections_v
+where remote = $1 and ($2::bigint is null or id < $2) order by id desc limit $3
+
+-- tokens_of --
+-- remote text, since timestamptz
+-- Those that hold, and those that ran out since.
+select id, name, scopes, sandbox, created, expires, used from floor.tokens_v
+where remote = $1 and revoked is null and expires > $2 order by expires limit 100
+
+-- manifest_troubles --
+-- remote text, most integer
+-- Runs of the manifest of which there is something to say to its owner.
+select executor, branch, url, state, attempt, tries, since, reason, gone from ingest.manifest_runs_v
+where remote = $1 and reason <> '' order by coalesce(since, 'epoch') desc, branch desc, executor limit $2
