@@ -101,6 +101,10 @@ class Web(Table):
     listen: Listen = "127.0.0.1:8080"
     public_url: str = ""
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    streams_each: int = Field(
+        default=64, ge=1, description="streams and long polls at one time of one address, or of one token"
+    )
+    streams: int = Field(default=4000, ge=1, description="of all without a token, and as many of all with one")
 
 
 class IngestTable(Table):

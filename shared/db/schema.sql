@@ -231,6 +231,23 @@ begin
     return coalesce(cardinality(chosen), 0);
 end $$;
 
+CREATE FUNCTION ledger.forget_trials(before timestamp with time zone, most integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+declare
+    chosen bigint[];
+begin
+    perform floor.refuse_young(before);
+    select array_agg(id) into chosen
+    from (select id from ledger.runs where trial and closed < before order by closed limit most) as old;
+    delete from ingest.lab_runs where run_id = any(chosen);
+    delete from ledger.artifacts where run_id = any(chosen);
+    delete from ledger.cases where run_id = any(chosen);
+    delete from ledger.runs where id = any(chosen);
+    return coalesce(cardinality(chosen), 0);
+end $$;
+
 CREATE FUNCTION ledger.prepare_days() RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog'
@@ -613,6 +630,9 @@ CREATE TABLE floor.events (
     visibility text NOT NULL,
     body jsonb NOT NULL,
     logged timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    stream text GENERATED ALWAYS AS ((body #>> '{data,stream}'::text[])) STORED,
+    remote text GENERATED ALWAYS AS ((body #>> '{data,remote}'::text[])) STORED,
+    series text GENERATED ALWAYS AS ((body #>> '{data,series}'::text[])) STORED,
     CONSTRAINT events_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'project'::text, 'operator'::text])))
 )
 PARTITION BY RANGE (sequence);
@@ -797,7 +817,10 @@ CREATE TABLE ingest.lab_runs (
     token_id text NOT NULL,
     remote text NOT NULL,
     deadline timestamp with time zone NOT NULL,
-    beat timestamp with time zone DEFAULT now() NOT NULL
+    beat timestamp with time zone DEFAULT now() NOT NULL,
+    digest bytea,
+    context text DEFAULT ''::text NOT NULL,
+    revision integer DEFAULT 0 NOT NULL
 );
 
 CREATE VIEW ingest.lab_runs_v AS
@@ -1106,10 +1129,42 @@ CREATE TABLE ledger.runs (
     visibility text DEFAULT 'public'::text NOT NULL,
     trial boolean DEFAULT false NOT NULL,
     link text DEFAULT ''::text NOT NULL,
+    closed timestamp with time zone,
     CONSTRAINT runs_about CHECK (((cut_id IS NOT NULL) OR (series_id IS NOT NULL) OR trial)),
     CONSTRAINT runs_state_check CHECK ((state = ANY (ARRAY['open'::text, 'done'::text, 'abandoned'::text]))),
     CONSTRAINT runs_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'project'::text, 'operator'::text])))
 );
+
+CREATE VIEW ledger.public_runs_v AS
+ SELECT runs.id,
+    runs.day,
+    runs.project,
+    runs.stream,
+    runs.branch,
+    runs.cut_id,
+    runs.series_id,
+    runs.remote,
+    runs.executor,
+    runs.attempt,
+    runs.state,
+    runs.cause,
+    runs.reason,
+    runs.started,
+    runs.expected_end,
+    runs.ended,
+    runs.progressed,
+    runs.planned,
+    runs.counts,
+    runs.kernel_commit,
+    runs.suite_commit,
+    runs.config_digest,
+    runs.toolchain,
+    runs.image,
+    runs.device,
+    runs.log_pack,
+    runs.link
+   FROM ledger.runs
+  WHERE ((runs.visibility = 'public'::text) AND (NOT runs.trial));
 
 ALTER TABLE ledger.runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME ledger.runs_id_seq
@@ -1411,6 +1466,12 @@ CREATE INDEX events_correlation ON ONLY floor.events USING btree (correlation, s
 
 CREATE INDEX events_id ON ONLY floor.events USING btree (id);
 
+CREATE INDEX events_remote ON ONLY floor.events USING btree (remote, sequence) WHERE (remote IS NOT NULL);
+
+CREATE INDEX events_series ON ONLY floor.events USING btree (series, sequence) WHERE (series IS NOT NULL);
+
+CREATE INDEX events_stream ON ONLY floor.events USING btree (stream, sequence) WHERE (stream IS NOT NULL);
+
 CREATE INDEX events_type ON ONLY floor.events USING btree (type, sequence);
 
 CREATE INDEX inbox_dead ON floor.inbox USING btree (queue) WHERE (state = 'dead'::text);
@@ -1463,11 +1524,17 @@ CREATE INDEX runs_executor ON ledger.runs USING btree (remote, executor, id);
 
 CREATE INDEX runs_log ON ledger.runs USING btree (log_pack) WHERE (log_pack IS NOT NULL);
 
-CREATE UNIQUE INDEX runs_natural ON ledger.runs USING btree (COALESCE(cut_id, (0)::bigint), COALESCE(series_id, (0)::bigint), remote, executor, attempt, trial);
+CREATE UNIQUE INDEX runs_natural ON ledger.runs USING btree (COALESCE(cut_id, (0)::bigint), COALESCE(series_id, (0)::bigint), (
+CASE
+    WHEN ((cut_id IS NULL) AND (series_id IS NULL)) THEN branch
+    ELSE ''::text
+END), remote, executor, attempt, trial);
 
 CREATE INDEX runs_open ON ledger.runs USING btree (id) WHERE (state = 'open'::text);
 
 CREATE INDEX runs_series ON ledger.runs USING btree (series_id, id) WHERE (series_id IS NOT NULL);
+
+CREATE INDEX runs_trial ON ledger.runs USING btree (closed) WHERE trial;
 
 CREATE INDEX posts_open ON report.posts USING btree (project, channel, id) WHERE (status = 'intent'::text);
 
@@ -1634,6 +1701,9 @@ GRANT ALL ON FUNCTION ledger.forget_logs(before timestamp with time zone, good b
 GRANT ALL ON FUNCTION ledger.forget_logs(before timestamp with time zone, good boolean, most integer) TO netci_executor;
 GRANT ALL ON FUNCTION ledger.forget_logs(before timestamp with time zone, good boolean, most integer) TO netci_report;
 
+REVOKE ALL ON FUNCTION ledger.forget_trials(before timestamp with time zone, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger.forget_trials(before timestamp with time zone, most integer) TO netci_ingest;
+
 REVOKE ALL ON FUNCTION ledger.prepare_days() FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger.prepare_days() TO netci_ingest;
 GRANT ALL ON FUNCTION ledger.prepare_days() TO netci_branch;
@@ -1727,6 +1797,8 @@ GRANT SELECT,INSERT ON TABLE floor.blobs TO netci_ingest;
 GRANT SELECT,INSERT ON TABLE floor.blobs TO netci_branch;
 GRANT SELECT,INSERT ON TABLE floor.blobs TO netci_executor;
 GRANT SELECT,INSERT ON TABLE floor.blobs TO netci_report;
+
+GRANT UPDATE(visibility) ON TABLE floor.blobs TO netci_ingest;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE floor.cursors TO netci_ingest;
 GRANT SELECT,INSERT,UPDATE ON TABLE floor.cursors TO netci_branch;
@@ -1872,6 +1944,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE ledger.runs TO netci_ingest;
 GRANT SELECT ON TABLE ledger.runs TO netci_branch;
 GRANT SELECT,INSERT,UPDATE ON TABLE ledger.runs TO netci_executor;
 GRANT SELECT ON TABLE ledger.runs TO netci_report;
+
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_ingest;
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_branch;
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_executor;
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_report;
 
 GRANT SELECT ON TABLE public.netci_migrations TO netci_ingest;
 GRANT SELECT ON TABLE public.netci_migrations TO netci_branch;

@@ -1,7 +1,7 @@
 """The contract between rooms. An event says *look*: ids, counts, references and a commit id, never lists."""
 
 from shared.events.base import Envelope, Event, Visibility
-from shared.events.branch import BranchCut, TreeMoved
+from shared.events.branch import BranchCut, TreeMoved, visibility_of
 from shared.events.run import CheckDone, RunDone, RunProgress, RunStarted
 from shared.events.series import SeriesApplied, SeriesArrived, SeriesChanged, SeriesRefused
 from shared.events.verdict import VerdictChanged
@@ -39,4 +39,5 @@ __all__ = [
     "TreeMoved",
     "VerdictChanged",
     "Visibility",
+    "visibility_of",
 ]

@@ -1,6 +1,7 @@
 """Reading for the pages: rows by the name of their statement, as plain mappings that both twins are made of."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from shared.db.pool import Pool
@@ -34,6 +35,14 @@ class Reading:
 
     async def value(self, name: str, *args: object) -> Any:
         return await self._pool.fetchval(SQL[name], *args, timeout=TIMEOUT)
+
+    async def series_numbers(self, mails: Collection[str]) -> Mapping[str, Sequence[int]]:
+        """The series that have these mails, by message id without brackets; unknown ones are left out."""
+        found: dict[str, list[int]] = defaultdict(list)
+        names = [name for mail in mails for name in (mail, f"<{mail}>")]
+        for row in await self.rows("series_numbers", names):
+            found[row["mail"].strip("<>")].append(row["id"])
+        return found
 
     async def floor(self, statements: Mapping[str, Any], name: str) -> list[Row]:
         """A statement of the floor's own, which takes no parameters."""
