@@ -14,6 +14,7 @@ from services.report.dispatch import Poster
 from services.report.handlers import FOLD, OVERDUE, ROLL_UP, Handling
 from services.report.intents import Intents
 from services.report.reconcile import Reconciling
+from services.report.remotes.watch import Watching
 from services.report.web.app import Describe, serve
 from shared.bus.base import Queue
 from shared.db.lease import alone
@@ -63,6 +64,7 @@ class ReportRoom:
             floor.bus.consume(Queue(self.name, handling.handlers)),
             Desk(floor.pool, floor.bells, self.name, floor.holder, kinds, HANDS).run(),
             Reconciling(floor, deciding, Intents(floor.settings)).run(),
+            Watching(floor).run(),
             *(alone(floor.pool, f"poster:{poster.name}", floor.holder, poster.run) for poster in posters),
         ]
 

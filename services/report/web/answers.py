@@ -71,6 +71,26 @@ class Contest(BaseModel):
     query: str
 
 
+class Remotes(BaseModel):
+    remotes: list[Row]
+
+
+class Remote(BaseModel):
+    """`private` is for the remote's owner: what was rejected and why, its tokens, odd runs of its manifest."""
+
+    remote: Row
+    executors: list[Row]
+    open: list[Row]
+    manifest: Row | None
+    rejected: Row | None
+    private: Row | None
+
+
+class Rejections(BaseModel):
+    rejections: list[Row]
+    next: int | None
+
+
 class Status(BaseModel):
     now: datetime
     pauses: list[Row]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import Field
 
-from services.report.web import answers, branches, contest, runs, series, status
+from services.report.web import answers, branches, contest, remotes, runs, series, status
 from services.report.web.front import Data, Front, Page, as_json
 from shared.errors import Missing
 from shared.events.asyncapi import document as asyncapi
@@ -17,7 +17,8 @@ from shared.events.asyncapi import schema_of
 from shared.web.openapi import Asked, Endpoint, Parameter
 from shared.web.wanted import KINDS
 
-Id = Annotated[int, Field(ge=0, lt=10**18)]
+Id = Annotated[int, Field(gt=-(10**18), lt=10**18)]
+"""What an import brought has an id below zero."""
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=512)]
 Limit = Annotated[int, Field(ge=1, lt=10**9)]
 Flag = Literal["0", "1", "n", "y", "no", "yes", "false", "true", "off", "on", ""]
@@ -28,13 +29,14 @@ _WORDS = "|".join(name.replace(".", "\\.") for name in sorted([*KINDS, *KINDS.va
 Types = Annotated[str, Field(pattern=rf"^({_WORDS})(,({_WORDS})){{0,20}}$")]
 Words = Annotated[str, Field(pattern=r"^[^\x00,]{1,200}$")]
 After = Annotated[str, Field(pattern=r"^[^\x00\t]{0,512}(\t[^\x00\t]{0,512}){2}\t[0-9]{1,4}$")]
-Place = Annotated[str, Field(pattern=r"^[0-9]{1,18}(\.[0-9]{1,9}){3}$")]
+Place = Annotated[str, Field(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,9}){3}$")]
 
 LIMIT = Parameter("limit", Limit, "How many at most; what is more than a page holds is cut.")
 BEFORE = Parameter("before", Id, "From below this key: `next` of the page before.")
 PROJECT = Parameter("project", Text, "Of this project only.")
 STREAM = Parameter("stream", Text, "Of this stream only.")
 BRANCH = Parameter("name", Text, "Its name.", example="net-next-2026-11-23--09-00")
+REMOTE = Parameter("name", Text, "Its name.", example="metal")
 RUN = Parameter("id", Id, "The number of the run.", example=1)
 
 FILTERS = (
@@ -54,6 +56,9 @@ CONTEST = (
     Parameter("retried", Flag, "Only tests that were run again."),
     Parameter("ld_cnt", Limit, "Of so many of the newest branches; `ld-cnt` is the same."),
     Parameter("ld-cnt", Limit),
+    Parameter("ld_branch", Text, "The same as `branch`."),
+    Parameter("pw-n", Flag, "0: leave out remotes that do not count for verdicts."),
+    Parameter("pw-y", Flag, "0: leave out those that do."),
     Parameter("after", Place, "Where the page begins: as given by `next` of the page before."),
 )  # fmt: skip
 
@@ -134,6 +139,20 @@ ENDPOINTS: tuple[Endpoint[Front], ...] = (
         "GET", "/api/v1/runs/{id}/cases", "The cases of a run, by key", read(runs.cases),
         tag="reading", answer=answers.Cases, parts=(RUN,),
         query=(Parameter("after", After, "`next` of the page before."), LIMIT),
+    ),
+    Endpoint(
+        "GET", "/api/v1/remotes", "Remotes: how each stands", read(remotes.remotes),
+        tag="reading", answer=answers.Remotes,
+    ),
+    Endpoint(
+        "GET", "/api/v1/remotes/{name}", "One remote: its executors, what runs, what was rejected",
+        read(remotes.remote), tag="reading", answer=answers.Remote, parts=(REMOTE,), query=(BEFORE, LIMIT),
+        description="With a token of that remote, or an admin's, `private` says why, and when its tokens end.",
+    ),
+    Endpoint(
+        "GET", "/api/v1/remotes/{name}/rejections", "What of a remote was rejected and why, for its owner",
+        read(remotes.rejections), tag="reading", answer=answers.Rejections, parts=(REMOTE,), query=(BEFORE, LIMIT),
+        statuses=(401, 403),
     ),
     Endpoint(
         "GET", "/branches.json", "Branches that may be fetched, as NIPA's executors read them", nipa_branches,

@@ -7,7 +7,7 @@ from typing import Any, Never
 
 from aiohttp import web
 
-from services.report.web import api, branches, contest, events, logs, runs, series, status
+from services.report.web import api, branches, contest, events, logs, nipa, remotes, runs, series, status
 from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, Front, Page, page, twin
 from services.report.web.store import Reading
@@ -39,6 +39,8 @@ PAGES: tuple[tuple[str, str, Page], ...] = (
     ("/series", "series_list.html", series.series_list),
     ("/series/{key:.+}", "series.html", series.series),
     ("/run/{id}", "run.html", runs.run),
+    ("/remotes", "remotes.html", remotes.remotes),
+    ("/remotes/{name}", "remote.html", remotes.remote),
     ("/events", "events.html", events.events),
     ("/about", "about.html", events.about),
 )
@@ -50,6 +52,8 @@ TWINS: tuple[tuple[str, Page], ...] = (
     ("/series.json", series.series_list),
     ("/series/{key:.+}.json", series.series),
     ("/run/{id}.json", runs.run),
+    ("/remotes.json", remotes.remotes),
+    ("/remotes/{name}.json", remotes.remote),
     ("/events.json", events.events),
     ("/about.json", events.about),
 )
@@ -65,6 +69,7 @@ def add_routes(app: web.Application) -> None:
     get("/run/{id}/log/{name:.+}", logs.run_log)
     get("/series/{key:.+}/log/{revision:[0-9]+}", logs.applied_log)
     get("/branch/{name}/log/{series:[0-9]+}", logs.selection_log)
+    nipa.add_routes(app)
     for path, make in TWINS:
         get(path, twin(make))
     for path, template, make in PAGES:
@@ -73,7 +78,7 @@ def add_routes(app: web.Application) -> None:
 
 def described() -> tuple[Endpoint[Any], ...]:
     """Every endpoint of the front that the OpenAPI document names."""
-    return api.ENDPOINTS
+    return (*api.ENDPOINTS, *nipa.ENDPOINTS)
 
 
 def describe_ourselves(public_url: str) -> Mapping[str, Any]:
@@ -105,7 +110,7 @@ def build(floor: Floor, hub: Hub, ready: Ready | None = None, describe: Describe
         "error.html", code=code, title=title, detail=detail, path=""
     )
     assets.mount(app)
-    mount(app, api.ENDPOINTS, lambda: app[FRONT], gate)
+    mount(app, described(), lambda: app[FRONT], gate)
     add_routes(app)
     return app
 

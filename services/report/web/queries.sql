@@ -213,6 +213,14 @@ where s.series_id = $1 order by s.cut_id desc limit $2
 select id, remote, executor, attempt, state, coalesce(cause, '') as cause, started, ended, counts
 from ledger.public_runs_v where series_id = $1 order by id desc limit 50
 
+-- series_checks --
+-- series bigint, most integer
+-- What labs said of the series, of its newest revision first.
+select k.revision, k.patch, k.context, k.state, k.text, k.link, k.at, k.run_id, r.remote, r.executor
+from ledger.checks k
+join ledger.public_runs_v r on r.id = k.run_id
+where k.series_id = $1 order by k.revision desc, k.context, k.patch limit $2
+
 -- posts --
 -- series bigint, most integer
 -- Parked ones wait for a person, and are nobody else's business.
@@ -230,7 +238,7 @@ select verb, why, by, at from branch.orders_v where project = $1 and message_id 
 -- id bigint
 select r.id, r.day, r.project, r.stream, r.branch, r.cut_id, r.series_id, r.remote, r.executor, r.attempt, r.state,
        coalesce(r.cause, '') as cause, r.reason, r.started, r.expected_end, r.ended, r.progressed, r.planned, r.counts,
-       r.kernel_commit, r.suite_commit, r.config_digest, r.toolchain, r.image,
+       r.kernel_commit, r.suite_commit, r.config_digest, r.toolchain, r.image, r.device, r.link,
        (select b.sha256 from floor.blobs b where b.sha256 = r.log_pack and b.visibility = 'public') as log_pack,
        coalesce(c.public_url, '') as public_url
 from ledger.public_runs_v r
@@ -246,7 +254,8 @@ where a.run_id = $1 order by a.name limit 500
 -- run_tests --
 -- day date, run bigint, most integer
 -- Bad ones first: they are what a reader came for.
-select c.grp, c.test, c.attempt, c.result, coalesce(c.cause, '') as cause, c.seconds, c.detail, c.log, c.crashes, c.at
+select c.grp, c.test, c.attempt, c.result, coalesce(c.cause, '') as cause, c.seconds, c.detail, c.log, c.crashes, c.at,
+       c.link
 from ledger.cases_v c
 where c.day = $1 and c.run_id = $2 and c.subtest = ''
 order by case c.result when 'fail' then 0 when 'error' then 1 when 'warn' then 2 when 'xpass' then 3 when 'skip' then 4
@@ -263,7 +272,8 @@ order by c.grp, c.test, c.attempt, c.subtest limit $3
 -- run_cases --
 -- day date, run bigint, group text, test text, subtest text, attempt integer, most integer
 -- By key, for programs: everything after the given one.
-select c.grp, c.test, c.subtest, c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.crashes, c.at
+select c.grp, c.test, c.subtest, c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.crashes, c.at,
+       c.link
 from ledger.cases_v c
 where c.day = $1 and c.run_id = $2 and (c.grp, c.test, c.subtest, c.attempt) > ($3, $4, $5, $6)
 order by c.grp, c.test, c.subtest, c.attempt limit $7
@@ -286,7 +296,8 @@ where r.cut_id in (
 -- contest --
 -- branches integer (how many of the newest), stream text, branch text, remote text, executor text, test integer,
 -- group integer (each null: all), subtests boolean, results text[], retried boolean, run bigint, group_after integer,
--- test_after integer, subtest_after integer (null: from the newest), most integer, days date[]
+-- test_after integer, subtest_after integer (null: from the newest), most integer, days date[], remotes text[],
+-- counted boolean (whether the remote is one of `remotes`; null: all)
 -- One row a test: its first attempt, and its last where there were more. The runs come newest first, and reading stops
 -- as soon as the page is full.
 with cuts as materialized (
@@ -305,6 +316,7 @@ from (
     select r.id, r.day, r.cut_id, r.branch, r.stream, r.remote, r.executor, r.state, r.started from ledger.public_runs_v r
     where r.cut_id in (select id from cuts) and ($4::text is null or r.remote = $4)
       and ($5::text is null or r.executor = $5) and ($11::bigint is null or r.id <= $11)
+      and ($18::boolean is null or (r.remote = any($17::text[])) = $18)
     order by r.id desc
 ) r
 join cuts on cuts.id = r.cut_id
@@ -350,3 +362,57 @@ order by sequence desc limit $7
 select name, coalesce(pushed, announced, built, planned) as date, base, public_url from branch.cuts_v
 where purpose in ('scheduled', 'by-hand') and state in ('pushed', 'announced') and commit <> ''
 order by id desc limit $1
+
+-- remotes_heard --
+-- When remotes and their executors last told us anything; '' is a remote as a whole.
+select remote, executor, at, branch from ingest.heard_v order by remote, executor limit 5000
+
+-- last_runs --
+-- remotes text[], executors text[]
+-- The newest run of each that anybody may see.
+select w.remote, w.executor, r.id, r.branch, r.stream, r.series_id, r.state, coalesce(r.cause, '') as cause, r.reason,
+       r.started, r.ended, r.expected_end, r.progressed, r.counts
+from unnest($1::text[], $2::text[]) as w(remote, executor)
+cross join lateral (
+    select * from ledger.runs v
+    where v.remote = w.remote and v.executor = w.executor and v.visibility = 'public' and not v.trial
+      and not exists (select from branch.cuts_v c where c.id = v.cut_id and c.purpose = 'try')
+    order by v.id desc limit 1
+) r
+
+-- executors_seen --
+-- most integer
+-- Who has had a run lately, expected or not.
+select distinct r.remote, r.executor
+from (select remote, executor from ledger.runs where visibility = 'public' and not trial order by id desc limit $1) r
+
+-- remote_open_runs --
+-- remote text (null: all), most integer
+select r.id, r.remote, r.executor, r.branch, r.stream, r.series_id, r.started, r.expected_end, r.attempt
+from ledger.runs r
+left join branch.cuts_v c on c.id = r.cut_id
+where r.state = 'open' and r.visibility = 'public' and not r.trial and coalesce(c.purpose, '') <> 'try'
+  and ($1::text is null or r.remote = $1)
+order by r.id desc limit $2
+
+-- rejection_counts --
+-- since timestamptz
+select remote, count(*)::integer as kept, count(*) filter (where at > $1)::integer as lately
+from ingest.rejections_v group by remote
+
+-- rejections --
+-- remote text, before bigint (null: newest), most integer
+select id, at, executor, path, status, detail, errors, size from ingest.rejections_v
+where remote = $1 and ($2::bigint is null or id < $2) order by id desc limit $3
+
+-- tokens_of --
+-- remote text, since timestamptz
+-- Those that hold, and those that ran out since.
+select id, name, scopes, sandbox, created, expires, used from floor.tokens_v
+where remote = $1 and revoked is null and expires > $2 order by expires limit 100
+
+-- manifest_troubles --
+-- remote text, most integer
+-- Runs of the manifest of which there is something to say to its owner.
+select executor, branch, url, state, attempt, tries, since, reason, gone from ingest.manifest_runs_v
+where remote = $1 and reason <> '' order by coalesce(since, 'epoch') desc, branch desc, executor limit $2

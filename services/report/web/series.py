@@ -48,10 +48,17 @@ async def series(front: Front, request: web.Request) -> Data:
         "verdicts": verdicts,
         "branches": await read.rows("series_branches", number, 50),
         "runs": await read.rows("series_runs", number),
+        "checks": [_check(front, row["project"], one) for one in await read.rows("series_checks", number, 500)],
         "posts": [_post(one) for one in await read.rows("posts", number, 200)],
         "orders": await read.rows("orders", row["project"], messages),
         "sentence": sentence(row, applied, verdicts),
     }
+
+
+def _check(front: Front, project: str, row: Row) -> Row:
+    """What a lab said, and whether it is posted."""
+    listed = front.floor.settings.projects.get(project)
+    return row | {"posted": listed is not None and row["context"] in listed.checks}
 
 
 def _post(row: Row) -> Row:
