@@ -70,6 +70,7 @@ class Carrier:
     http: Http
     reach: Reach
     seal: Seal
+    patience: float = TIMEOUT
 
     async def carry(self, parcel: Parcel, now: datetime) -> Ended:
         """Never raises for what the outside does. Raises InfraError where a secret can't be opened."""
@@ -82,7 +83,7 @@ class Carrier:
         except Transient as exc:
             ended = Ended("failed", error=str(exc))
         except TimeoutError:
-            ended = Ended("failed", error=f"no answer within {TIMEOUT:g} s")
+            ended = Ended("failed", error=f"no answer within {self.patience:g} s")
         kept = {name: value for name, value in headers.items() if name != "webhook-signature"}
         seconds = round(time.monotonic() - began, 3)
         return replace(ended, error=plain(ended.error)[:500], seconds=seconds, headers=kept)
@@ -102,7 +103,7 @@ class Carrier:
         }
 
     async def _send(self, target: Target, body: bytes, headers: Mapping[str, str], now: datetime) -> Ended:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(self.patience):
             address, answer = await self._post(target, body, headers)
         asked = retry_after(answer.headers.get("retry-after", ""), now)
         outcome: Outcome = "delivered" if 200 <= answer.status < 300 else "failed"

@@ -12,7 +12,7 @@ from typing import Any
 
 from services.report.hooks.address import parse
 from services.report.hooks.carry import reach_of
-from services.report.hooks.follow import body_of, deliveries
+from services.report.hooks.follow import CURSOR, body_of, deliveries
 from services.report.hooks.seal import HOW, Seal
 from services.report.hooks.sees import Wish
 from services.report.hooks.sender import wake
@@ -77,6 +77,8 @@ class Desk:
         ident, secret, wish = "wh_" + "".join(secrets.choice(_LETTERS) for _ in range(16)), new_secret(), order.wish
         async with conn.transaction():
             await self._room_for_one(conn, asker, remote)
+            # Where the log is followed from, if nobody followed it yet.
+            await conn.execute(SQL["open_cursor"], CURSOR)
             await conn.execute(
                 SQL["add_hook"], ident, order.name, order.url, remote, asker.token, order.sees, list(wish.types),
                 list(wish.projects), list(wish.streams), list(wish.remotes), list(wish.series),
