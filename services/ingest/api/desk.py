@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from services.ingest.api.callers import Callers, callers_of
 from shared.floor import Floor
 from shared.ledger import Ledger
 from shared.web.rates import Rates
@@ -14,7 +15,9 @@ class LabDesk:
     floor: Floor
     ledger: Ledger = field(default_factory=lambda: Ledger("ingest"))
     rates: Rates = field(init=False)
+    callers: Callers = field(init=False)
 
     def __post_init__(self) -> None:
         labs = self.floor.settings.labs
         self.rates = Rates(labs.rate, labs.burst)
+        self.callers = callers_of(self.floor.settings)
