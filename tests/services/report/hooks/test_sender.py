@@ -143,6 +143,7 @@ async def test_a_secret_sealed_with_another_key_counts_as_no_attempt(world: Worl
     assert (await world.attempts(hook), receiver.calls) == ([], [])
     assert await world.due() == 300
     health = await world.owner.fetchrow("select ok, text from floor.health where name = 'webhooks'")
+    assert health is not None
     assert tuple(health) == (False, "a secret cannot be opened")
 
 
