@@ -8,6 +8,7 @@ free.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,6 +28,7 @@ from shared.db.work import enqueue
 from shared.errors import Missing, Refused, Transient
 from shared.floor import Floor
 from shared.health import report_health
+from shared.metrics import FOUND
 from shared.pauses import paused
 from shared.race import race
 
@@ -35,6 +37,8 @@ log = structlog.get_logger(__name__)
 MANY = 5
 HOOK_REST = 2.0
 """Seconds between two looks that hooks ask for: however many call, the source is not asked more often."""
+REMEMBERED = 10_000
+"""Series whose first sight is remembered, so that each counts once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Poller:
     times: Times
     _troubles: dict[str, str] = field(default_factory=dict)
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _found: Counter[str] = field(default_factory=Counter)
+    _seen: dict[int, None] = field(default_factory=dict)
 
     async def run(self, number: int) -> Never:
         await self._again("open", timedelta(0), self._open)
@@ -133,11 +139,16 @@ class Poller:
             await asyncio.sleep(HOOK_REST)
 
     async def _tell(self, name: str, trouble: str) -> None:
-        """One line of health for all polls: what each that is in trouble says."""
+        """One line of health for all polls: what each that is in trouble says, or what they found so far.
+
+        A source that loses its events answers well all the time; that others find its series is how it shows.
+        """
         self._troubles[name] = trouble
         text = "; ".join(f"{poll}: {text}" for poll, text in self._troubles.items() if text)
+        found = ", ".join(f"{n} by {poll}" for poll, n in sorted(self._found.items()))
         health = f"{self.source.name}:{self.source.project}"
-        await report_health(self.floor, health, not text, text, self.source.project)
+        said = text or (f"series found since the start: {found}" if found else "")
+        await report_health(self.floor, health, not text, said, self.source.project)
 
     async def _open(self) -> None:
         facts = await self.source.open()
@@ -170,7 +181,7 @@ class Poller:
         states = await self._catch_up(wanted)
         await self._watch(news.sightings)
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            await self._order(conn, wanted, states)
+            await self._order(conn, "news", wanted, states)
             await self.store.move_cursor(conn, news.place)
 
     async def reconcile(self) -> None:
@@ -185,7 +196,7 @@ class Poller:
         states = await self._catch_up(wanted)
         await self._watch(newest)
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            await self._order(conn, wanted, states)
+            await self._order(conn, "number", wanted, states)
             top = max([head, *(seen.external_id for seen in newest)])
             await self.store.mark_reconciled(conn, memory.low_water, top)
 
@@ -220,7 +231,7 @@ class Poller:
         wanted = [listed.get(id_, Sighting(id_)) for id_ in unknown]
         await self._watch(wanted)
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            await self._order(conn, [seen for seen in wanted if seen.complete], unknown)
+            await self._order(conn, "queue", [seen for seen in wanted if seen.complete], unknown)
             await self.store.mark_queue_synced(conn)
 
     async def _watch(self, sightings: Iterable[Sighting]) -> None:
@@ -231,7 +242,11 @@ class Poller:
                     await self.store.note_incomplete(conn, seen)
 
     async def _order(
-        self, conn: Connection, wanted: Iterable[Sighting], states: Mapping[int, Iterable[PatchState]] | None = None
+        self,
+        conn: Connection,
+        by: str,
+        wanted: Iterable[Sighting],
+        states: Mapping[int, Iterable[PatchState]] | None = None,
     ) -> None:
         """Ask for series to be taken in; twice is once.
 
@@ -250,6 +265,16 @@ class Poller:
                 },
             }
             await enqueue(conn, ROOM, "take", f"{self.source.label}/{seen.external_id}", payload)
+            self._count(by, seen.external_id)
+
+    def _count(self, by: str, series: int) -> None:
+        if series in self._seen:
+            return
+        self._seen[series] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        self._found[by] += 1
+        FOUND.labels(self.source.label, by).inc()
 
     async def _change_all(self, *changes: Mapping[int, Sequence[PatchState]]) -> None:
         for series, states in [item for change in changes for item in change.items()]:
