@@ -1568,6 +1568,8 @@ CREATE INDEX deliveries_hook ON report.deliveries USING btree (hook_id, id DESC)
 
 CREATE INDEX deliveries_made ON report.deliveries USING btree (made);
 
+CREATE INDEX deliveries_next ON report.deliveries USING btree (hook_id, due) WHERE (state = 'due'::text);
+
 CREATE INDEX deliveries_sending ON report.deliveries USING btree (hook_id) WHERE (state = 'sending'::text);
 
 CREATE INDEX hooks_remote ON report.hooks USING btree (remote);

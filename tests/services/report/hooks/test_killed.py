@@ -22,7 +22,7 @@ from shared.settings import load
 from tests.conftest import Database
 from tests.services.report.hooks.world import OURS, TOML, an_arrival, make_key
 
-EVENTS, KILLS = 24, 6
+EVENTS, KILLS = 16, 4
 
 
 @asynccontextmanager
