@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from shared.formats import run_model as model
@@ -46,11 +46,12 @@ _WORDS = dict.fromkeys(("datetime_type", "datetime_parsing", "datetime_from_date
 def find_faults(data: bytes, document: type[model.Batch]) -> Faulty:
     """What is wrong with `data`, which `document` has refused, or of which it has passed over some keys."""
     value = read_json(data)
-    found = tuple(islice(_faults(value, document), FAULTS_KEPT))
+    found = tuple(islice(faults_in(value, document), FAULTS_KEPT))
     return Faulty(*found) if found else Faulty(Fault("", "cannot be read"))
 
 
-def _faults(value: Any, document: type[model.Batch]) -> Iterator[Fault]:
+def faults_in(value: Any, document: type[BaseModel]) -> Iterator[Fault]:
+    """The faults of `value` as a `document`, one by one; unknown keys at any depth are such."""
     if not isinstance(value, dict):
         yield Fault("", "should be an object")
         return
@@ -88,7 +89,7 @@ def _of(kind: Any, value: Any, path: Path) -> Iterator[Fault]:
                 yield Fault(pointer((*path, key)), f"is no key here; these are: {', '.join(sorted(known))}")
         value = {key: one for key, one in value.items() if key in known}
     try:
-        _ADAPTERS[kind].validate_json(to_json(value))
+        (_ADAPTERS.get(kind) or TypeAdapter(kind)).validate_json(to_json(value))
     except ValidationError as error:
         for one in error.errors(include_url=False, include_input=False):
             yield Fault(pointer((*path, *one["loc"])), _words(one))

@@ -10,6 +10,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from services.report.hooks.api import ENDPOINTS, add_routes
+from services.report.web.app import gate_of
 from shared.db.tokens import Order, create, rotate
 from shared.model.tokens import parse_scopes
 from shared.web.app import make_app
@@ -56,7 +57,7 @@ class Site:
 @pytest.fixture
 async def site(world: World) -> AsyncIterator[Site]:
     app = make_app()
-    add_routes(app, world.floor)
+    add_routes(app, world.floor, gate_of(world.floor))
     server = TestServer(app)
     await server.start_server()
     try:
