@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.report.hooks import manage
@@ -18,7 +19,8 @@ from shared.floor import Floor
 from shared.model.tokens import Right, Token
 from shared.net import Reach
 from shared.settings import Settings, parse_duration
-from shared.web.openapi import Asked, Endpoint, Parameter
+from shared.web.auth import Gate
+from shared.web.openapi import Asked, Endpoint, Parameter, mount
 
 PATIENCE = 5.0
 """Seconds for a name to resolve."""
@@ -163,9 +165,10 @@ def desk_of(settings: Settings) -> Desk:
     return Desk(seal_of(settings), reach, settings.webhooks.most)
 
 
-def office_of(floor: Floor) -> Office:
-    """What the endpoints are handed."""
-    return Office(floor, desk_of(floor.settings))
+def add_routes(app: web.Application, floor: Floor, gate: Gate) -> None:
+    """Serve them on `app`."""
+    office = Office(floor, desk_of(floor.settings))
+    mount(app, ENDPOINTS, lambda: office, gate)
 
 
 async def listing(office: Office, asked: Asked) -> Webhooks:

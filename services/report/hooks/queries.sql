@@ -193,7 +193,9 @@ update report.deliveries set state = 'dropped', why = $2, settled = $3 where id 
 
 -- next_due --
 -- busy text[]
-select min(least(ping.due, case when h.state = 'active' then greatest(next.due, h.rest_until) end)) as due
+-- `greatest` passes over null: of an endpoint for which nothing waits, its rest is not to be waited for.
+select min(least(ping.due, case when h.state = 'active' and next.due is not null
+                                then greatest(next.due, h.rest_until) end)) as due
 from report.hooks h
 left join lateral (
     select d.due from report.deliveries d where d.hook_id = h.id and d.state = 'due' order by d.due limit 1

@@ -9,12 +9,12 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
-from services.report.hooks.api import ENDPOINTS, office_of
+from services.report.hooks.api import ENDPOINTS, add_routes
 from services.report.web.app import gate_of
 from shared.db.tokens import Order, create, rotate
 from shared.model.tokens import parse_scopes
 from shared.web.app import make_app
-from shared.web.openapi import document, mount
+from shared.web.openapi import document
 from tests.services.report.hooks.conftest import ReceiverFor
 from tests.services.report.hooks.world import World, an_arrival
 
@@ -57,8 +57,7 @@ class Site:
 @pytest.fixture
 async def site(world: World) -> AsyncIterator[Site]:
     app = make_app()
-    office = office_of(world.floor)
-    mount(app, ENDPOINTS, lambda: office, gate_of(world.floor))
+    add_routes(app, world.floor, gate_of(world.floor))
     server = TestServer(app)
     await server.start_server()
     try:
