@@ -85,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
     upkeep.add(commands)
     looking.add(commands, ROOMS)
     tokens.add(commands)
+    import_module("services.nipa.cli").add(commands)
     for room in ("ingest", "branch", "report"):
         import_module(f"services.{room}.cli").add(commands)
     return top

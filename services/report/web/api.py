@@ -17,7 +17,8 @@ from shared.events.asyncapi import schema_of
 from shared.web.openapi import Asked, Endpoint, Parameter
 from shared.web.wanted import KINDS
 
-Id = Annotated[int, Field(ge=0, lt=10**18)]
+Id = Annotated[int, Field(gt=-(10**18), lt=10**18)]
+"""What an import brought has an id below zero."""
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=512)]
 Limit = Annotated[int, Field(ge=1, lt=10**9)]
 Flag = Literal["0", "1", "n", "y", "no", "yes", "false", "true", "off", "on", ""]
@@ -28,7 +29,7 @@ _WORDS = "|".join(name.replace(".", "\\.") for name in sorted([*KINDS, *KINDS.va
 Types = Annotated[str, Field(pattern=rf"^({_WORDS})(,({_WORDS})){{0,20}}$")]
 Words = Annotated[str, Field(pattern=r"^[^\x00,]{1,200}$")]
 After = Annotated[str, Field(pattern=r"^([^\x00\t]{0,512}(\t[^\x00\t]{0,512}){2}\t[0-9]{1,4})?$")]
-Place = Annotated[str, Field(pattern=r"^[0-9]{1,18}(\.[0-9]{1,9}){3}$")]
+Place = Annotated[str, Field(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,9}){3}$")]
 
 LIMIT = Parameter("limit", Limit, "How many at most; what is more than a page holds is cut.")
 BEFORE = Parameter("before", Id, "From below this key: `next` of the page before.")
@@ -55,6 +56,9 @@ CONTEST = (
     Parameter("retried", Flag, "Only tests that were run again."),
     Parameter("ld_cnt", Limit, "Of so many of the newest branches; `ld-cnt` is the same."),
     Parameter("ld-cnt", Limit),
+    Parameter("ld_branch", Text, "The same as `branch`."),
+    Parameter("pw-n", Flag, "0: leave out remotes that do not count for verdicts."),
+    Parameter("pw-y", Flag, "0: leave out those that do."),
     Parameter("after", Place, "Where the page begins: as given by `next` of the page before."),
 )  # fmt: skip
 

@@ -34,6 +34,8 @@ class Front:
     """The OpenAPI document of all that this installation answers to."""
     logs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     """Packs of logs held at one time: each may be a quarter of a gigabyte."""
+    bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """Who asks for whole tables gets them in pieces; so many pieces are made at one time."""
 
     @property
     def now(self) -> datetime:

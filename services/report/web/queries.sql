@@ -296,7 +296,8 @@ where r.cut_id in (
 -- contest --
 -- branches integer (how many of the newest), stream text, branch text, remote text, executor text, test integer,
 -- group integer (each null: all), subtests boolean, results text[], retried boolean, run bigint, group_after integer,
--- test_after integer, subtest_after integer (null: from the newest), most integer, days date[]
+-- test_after integer, subtest_after integer (null: from the newest), most integer, days date[], remotes text[],
+-- counted boolean (whether the remote is one of `remotes`; null: all)
 -- One row a test: its first attempt, and its last where there were more. The runs come newest first, and reading stops
 -- as soon as the page is full.
 with cuts as materialized (
@@ -315,6 +316,7 @@ from (
     select r.id, r.day, r.cut_id, r.branch, r.stream, r.remote, r.executor, r.state, r.started from ledger.public_runs_v r
     where r.cut_id in (select id from cuts) and ($4::text is null or r.remote = $4)
       and ($5::text is null or r.executor = $5) and ($11::bigint is null or r.id <= $11)
+      and ($18::boolean is null or (r.remote = any($17::text[])) = $18)
     order by r.id desc
 ) r
 join cuts on cuts.id = r.cut_id

@@ -11,7 +11,26 @@ async def test_the_result_table_and_progress_look_at_the_days_named_only(site: S
     today = await owner.fetchval("select day from ledger.runs limit 1")
     results = [result for box in BOXES.values() for result in box]
     plans = {
-        "contest": (125, None, None, None, None, None, None, False, results, False, None, 0, 0, 0, 201, [today]),
+        "contest": (
+            125,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            False,
+            results,
+            False,
+            None,
+            0,
+            0,
+            0,
+            201,
+            [today],
+            [],
+            None,
+        ),
         "progress": ([today], [1, 2]),
         "run_tests": (today, 1, 100),
     }
