@@ -88,22 +88,32 @@ class Ledger:
         self, conn: Connection, opening: Opening, columns: Columns, ending: Ending, admit: Admit | None = None
     ) -> OpenRun:
         """A run that comes as a whole: opened, its cases copied, closed. Raises Superseded if there is one already."""
-        run = await self.open(conn, opening)
-        if not run.fresh:
-            raise Superseded(f"there is a run of {opening.remote}/{opening.executor} already")
+        o, e, counts = opening, ending, rows.counts_of(columns)
+        await conn.execute(SQL["ensure_today"])
+        row = await conn.fetchrow(
+            SQL["add_whole_run"], o.project, o.stream, o.branch, o.cut_id, o.series_id, o.remote, o.executor,
+            o.attempt, o.planned, o.kernel_commit, o.suite_commit, o.config_digest, o.toolchain, o.image,
+            dict(o.device) if o.device else None, o.visibility, o.trial, o.link, o.started, e.state, e.cause,
+            e.reason, e.ended, counts,
+        )  # fmt: skip
+        if row is None:
+            raise Superseded(f"there is a run of {o.remote}/{o.executor} already")
+        run = OpenRun(RunId(row["id"]), row["day"], 0, True)
         await rows.copy(conn, run, columns, await rows.ids_of(conn, columns, admit))
-        _count(opening.remote, columns)
-        await self._close(conn, run, ending, rows.counts_of(columns))
+        await self._attach(conn, run, ending)
+        _count(o.remote, columns)
+        done = RunDone(**_place(o, run.id), state=e.state, cause=e.cause, reason=e.reason[:500], counts=counts)
+        await self._tell(conn, o.trial, o.visibility, _started(o, run.id), done)
         return run
 
     async def check(self, conn: Connection, check: checks.Check) -> bool:
         """Say something of a series; False if what stands, stands. Raises NotYours where another lab speaks."""
         return await checks.put(conn, self._source, check)
 
-    async def _tell(self, conn: Connection, trial: bool, visibility: Any, event: Event) -> None:
-        """Stage `event`; of a trial nobody is told anything."""
+    async def _tell(self, conn: Connection, trial: bool, visibility: Any, *events: Event) -> None:
+        """Stage `events`; of a trial nobody is told anything."""
         if not trial:
-            await stage(conn, self._source, event, visibility=visibility)
+            await stage(conn, self._source, *events, visibility=visibility)
 
     async def _held(self, conn: Connection, run: OpenRun) -> Any:
         row = await conn.fetchrow(SQL["lock_run"], run.id, run.lease_number)
@@ -131,26 +141,28 @@ class Ledger:
     async def finish(self, conn: Connection, run: OpenRun, ending: Ending) -> bool:
         """Close the run; False if it was closed already. Raises Superseded if a newer lease holds it."""
         # Locked before it is counted: a case that comes in between would be in the ledger and in no count.
-        if await conn.fetchrow(SQL["lock_run"], run.id, run.lease_number) is None:
+        if (held := await conn.fetchrow(SQL["lock_run"], run.id, run.lease_number)) is None:
             return await self._why_not_closed(conn, run)
         tallies = await conn.fetch(SQL["final_counts"], run.id)
         counts: dict[str, int] = {r["result"]: r["n"] for r in tallies}
         counts["flaky"] = sum(r["flaky"] for r in tallies)
-        await self._close(conn, run, ending, counts)
+        await self._tell(conn, held["trial"], held["visibility"], await self._close(conn, run, ending, counts))
         return True
 
-    async def _close(self, conn: Connection, run: OpenRun, ending: Ending, counts: dict[str, int]) -> None:
+    async def _close(self, conn: Connection, run: OpenRun, ending: Ending, counts: dict[str, int]) -> RunDone:
         row = await conn.fetchrow(
             SQL["end_run"], run.id, run.lease_number, ending.state, ending.cause, ending.reason, counts,
             ending.log_pack, ending.suite_commit, ending.toolchain, ending.ended,
         )  # fmt: skip
         assert row is not None, "the run is locked"
-        for name, (sha256, size) in ending.artifacts.items():
-            await conn.execute(SQL["add_artifact"], run.id, name, sha256, size)
-        done = RunDone(
+        await self._attach(conn, run, ending)
+        return RunDone(
             **_of(row, run.id), state=ending.state, cause=ending.cause, reason=ending.reason[:500], counts=counts
         )
-        await self._tell(conn, row["trial"], row["visibility"], done)
+
+    async def _attach(self, conn: Connection, run: OpenRun, ending: Ending) -> None:
+        for name, (sha256, size) in ending.artifacts.items():
+            await conn.execute(SQL["add_artifact"], run.id, name, sha256, size)
 
     async def _why_not_closed(self, conn: Connection, run: OpenRun) -> bool:
         row = await conn.fetchrow(SQL["run_state"], run.id)
@@ -169,10 +181,14 @@ def _count(remote: str, columns: Columns) -> None:
 
 
 def _started(o: Opening, run: int) -> RunStarted:
-    return RunStarted(
-        project=o.project, run=run, remote=o.remote, executor=o.executor, stream=o.stream, branch=o.branch,
-        cut=o.cut_id, series=o.series_id, planned=o.planned, expected_end=o.expected_end,
-    )  # fmt: skip
+    return RunStarted(**_place(o, run), planned=o.planned, expected_end=o.expected_end)
+
+
+def _place(o: Opening, run: int) -> dict[str, Any]:
+    return {
+        "project": o.project, "run": run, "remote": o.remote, "executor": o.executor, "stream": o.stream,
+        "branch": o.branch, "cut": o.cut_id, "series": o.series_id,
+    }  # fmt: skip
 
 
 def _of(row: Any, run: int) -> dict[str, Any]:
