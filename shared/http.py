@@ -90,12 +90,17 @@ class Http:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         limit: int = BODY_LIMIT,
+        pin: str = "",
     ) -> Answer:
-        """One request, redirects not followed. Raises Unsent, Unsure or Transient (a GET that failed)."""
+        """One request, redirects not followed. Raises Unsent, Unsure or Transient (a GET that failed).
+
+        `pin` is the address to connect to, whatever the URL's host resolves to by now; the host stays the name that is
+        asked for, and that the certificate must have.
+        """
         start = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._send(method, url, params, json, form, headers, limit)
+                answer = await self._send(method, url, params, json, form, headers, limit, pin)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
             OUTSIDE.labels(self.name, "unsent").inc()
             raise Unsent(f"{self.name} cannot be reached: {exc or type(exc).__name__}") from exc
@@ -107,9 +112,12 @@ class Http:
         OUTSIDE.labels(self.name, str(answer.status)).inc()
         return answer
 
-    async def _send(self, method: str, url: str, params: Any, json: Any, form: Any, headers: Any, limit: int) -> Answer:
+    async def _send(
+        self, method: str, url: str, params: Any, json: Any, form: Any, headers: Any, limit: int, pin: str
+    ) -> Answer:
+        to, said, more = _pinned(url, pin) if pin else (url, {}, {})
         async with self._client.stream(
-            method, url, params=params, json=json, data=form, headers=dict(headers or {})
+            method, to, params=params, json=json, data=form, headers={**(headers or {}), **said}, extensions=more
         ) as response:
             body = bytearray()
             async for chunk in response.aiter_bytes():
@@ -117,6 +125,16 @@ class Http:
                 if len(body) > limit:
                     raise Transient(f"{self.name}: the answer to {url} is over {limit} bytes")
             return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+
+
+def _pinned(url: str, address: str) -> tuple[httpx.URL, dict[str, str], dict[str, Any]]:
+    """The URL by `address`, with what keeps the other side and the certificate at the URL's own host.
+
+    The connection is used once: kept ones are told apart by address alone, and two hosts may share one.
+    """
+    wanted = httpx.URL(url)
+    said = {"Host": wanted.netloc.decode(), "Connection": "close"}
+    return wanted.copy_with(host=address), said, {"sni_hostname": wanted.host}
 
 
 @asynccontextmanager

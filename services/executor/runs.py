@@ -132,7 +132,7 @@ class Runs:
         return Opening(
             project=planned.project, remote=planned.remote, executor=planned.executor, stream=planned.stream,
             branch=planned.branch, cut_id=planned.cut_id, lease_number=work.number, expected_end=planned.deadline,
-            kernel_commit=planned.commit, suite_commit=planned.commit,
+            kernel_commit=planned.commit, suite_commit=planned.commit, visibility=planned.visibility,
         )  # fmt: skip
 
     async def _carry_out(self, work: Work, planned: Planned, run: OpenRun) -> None:
@@ -237,7 +237,7 @@ class Runs:
             except (Missing, InfraError) as exc:
                 # A run must be able to end without a log that its disk has lost.
                 log.error("run: a log is lost", name=name, error=str(exc))
-        return await keep(self._floor, whole.packed())
+        return await keep(self._floor, whole.packed(), planned.visibility)
 
 
 def _ending(outcome: Outcome) -> Ending:

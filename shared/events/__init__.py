@@ -1,7 +1,8 @@
 """The contract between rooms. An event says *look*: ids, counts, references and a commit id, never lists."""
 
 from shared.events.base import Envelope, Event, Visibility
-from shared.events.branch import BranchCut, TreeMoved
+from shared.events.branch import BranchCut, TreeMoved, visibility_of
+from shared.events.remote import RemoteChanged
 from shared.events.run import CheckDone, RunDone, RunProgress, RunStarted
 from shared.events.series import SeriesApplied, SeriesArrived, SeriesChanged, SeriesRefused
 from shared.events.verdict import VerdictChanged
@@ -18,6 +19,7 @@ EVENTS: tuple[type[Event], ...] = (
     RunProgress,
     RunDone,
     VerdictChanged,
+    RemoteChanged,
 )
 
 BY_TYPE: dict[str, type[Event]] = {event.type_name(): event for event in EVENTS}
@@ -29,6 +31,7 @@ __all__ = [
     "CheckDone",
     "Envelope",
     "Event",
+    "RemoteChanged",
     "RunDone",
     "RunProgress",
     "RunStarted",
@@ -39,4 +42,5 @@ __all__ = [
     "TreeMoved",
     "VerdictChanged",
     "Visibility",
+    "visibility_of",
 ]

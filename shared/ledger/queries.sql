@@ -18,13 +18,13 @@ returning id, day
 -- project text, stream text, branch text, cut_id bigint, series_id bigint, remote text, executor text,
 -- attempt integer, planned integer, kernel_commit text, suite_commit text, config_digest text, toolchain text,
 -- image text, device jsonb, visibility text, trial boolean, link text, started timestamptz, state text, cause text,
--- reason text, ended timestamptz, counts jsonb
+-- reason text, ended timestamptz, counts jsonb, log_pack text
 -- A run that comes as a whole has no lease, and is closed as soon as it is there.
 insert into ledger.runs (day, project, stream, branch, cut_id, series_id, remote, executor, attempt, planned,
                          kernel_commit, suite_commit, config_digest, toolchain, image, device, visibility, trial, link,
-                         started, state, cause, reason, ended, closed, counts)
+                         started, state, cause, reason, ended, closed, counts, log_pack)
 values ((now() at time zone 'utc')::date, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-        $18, coalesce($19, now()), $20, nullif($21, ''), left($22, 2000), coalesce($23, now()), now(), $24)
+        $18, coalesce($19, now()), $20, nullif($21, ''), left($22, 2000), coalesce($23, now()), now(), $24, $25)
 on conflict (coalesce(cut_id, 0), coalesce(series_id, 0), (case when cut_id is null and series_id is null then branch else '' end),
              remote, executor, attempt, trial) do nothing
 returning id, day
@@ -43,6 +43,12 @@ returning id, day, state
 
 -- ensure_today --
 select ledger.ensure_day((now() at time zone 'utc')::date)
+
+-- describe_run --
+-- id bigint, lease_number bigint, device jsonb, link text, started timestamptz
+update ledger.runs
+set device = coalesce($3, device), link = coalesce(nullif($4, ''), link), started = least(started, $5)
+where id = $1 and lease_number = $2 and state = 'open'
 
 -- lock_run --
 -- id bigint, lease_number bigint

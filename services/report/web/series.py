@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from services.report.hide import hide_addresses
-from services.report.web.filters import before, key, number
+from services.report.web.filters import before, number
 from services.report.web.front import Data, Front
 from services.report.web.store import Row
 from shared.errors import Missing
@@ -68,7 +68,9 @@ def _post(row: Row) -> Row:
 async def find(front: Front, text: str) -> int:
     """The number of the series that `text` names. Raises Missing."""
     if text.isascii() and text.isdigit():
-        return key(text)
+        if len(text) > 18:
+            raise Missing("there are not so many series")
+        return int(text)
     bare = text.strip().removeprefix("<").removesuffix(">")
     names = [bare, f"<{bare}>"]
     found = await front.read.value("series_of_message", names) or await front.read.value("series_of_patch", names)

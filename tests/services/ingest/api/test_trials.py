@@ -32,14 +32,15 @@ async def lab(owner: Pool, floor: Floor) -> AsyncIterator[Lab]:
 
 
 @pytest.mark.parametrize("branch", [BRANCH, "sandbox", "sandbox-20261125"])
-async def test_a_trial_is_stored_and_told_to_nobody(lab: Lab, owner: Pool, branch: str) -> None:
+async def test_a_trial_is_stored_and_told_to_its_own_lab(lab: Lab, owner: Pool, branch: str) -> None:
     status, told = await lab.post("results", a_document(branch=branch))
     assert (status, told["sandbox"], told["url"]) == (201, True, "")
     row = await owner.fetchrow("select visibility, trial, state from ledger.runs")
     assert row is not None
     assert tuple(row) == ("operator", True, "done")
     assert await owner.fetchval("select count(*) from ledger.cases") == 4
-    assert await owner.fetchval("select (select count(*) from floor.outbox) + (select count(*) from floor.events)") == 0
+    seen = "select body->>'visibility' from floor.outbox union select visibility from floor.events"
+    assert [r[0] for r in await owner.fetch(seen)] == ["operator"]
     assert (await lab.ask("GET", f"/api/v1/lab/runs/{told['run']}"))[1]["cases"] == 4
 
 
