@@ -1857,16 +1857,7 @@ ALTER TABLE ONLY ledger.artifacts
     ADD CONSTRAINT artifacts_sha256_fkey FOREIGN KEY (sha256) REFERENCES floor.blobs(sha256);
 
 ALTER TABLE ledger.cases
-    ADD CONSTRAINT cases_grp_fkey FOREIGN KEY (grp) REFERENCES ledger.names(id);
-
-ALTER TABLE ledger.cases
     ADD CONSTRAINT cases_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
-
-ALTER TABLE ledger.cases
-    ADD CONSTRAINT cases_subtest_fkey FOREIGN KEY (subtest) REFERENCES ledger.names(id);
-
-ALTER TABLE ledger.cases
-    ADD CONSTRAINT cases_test_fkey FOREIGN KEY (test) REFERENCES ledger.names(id);
 
 ALTER TABLE ONLY ledger.checks
     ADD CONSTRAINT checks_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
