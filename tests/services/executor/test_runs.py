@@ -117,7 +117,6 @@ async def test_a_run_on_a_try_is_nobody_elses_business(
     world = await world_of(database, floor_for, fleet, tmp_path, suite)
     await world.owner.execute("update branch.cuts set purpose = 'try'")
     await world.do()
-    await check_ended(world)
     run = await world.run_row()
     blob = await world.owner.fetchval("select visibility from floor.blobs where sha256 = $1", run["log_pack"])
     told = await world.owner.fetch(
