@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     upkeep.add(commands)
     looking.add(commands, ROOMS)
     tokens.add(commands)
-    for room in ("ingest", "branch", "report"):
+    for room in ROOMS:
         import_module(f"services.{room}.cli").add(commands)
     return top
 

@@ -13,8 +13,9 @@ from shared.db.embedded import Embedded, running
 from shared.db.migrate import migrate, pending
 from shared.errors import Refused
 from shared.floor import dsn_of
-from shared.service import MakeRoom, Readiness, run_rooms, stop_on_signals
+from shared.service import MakeRoom, Readiness, run_rooms
 from shared.settings import Settings
+from shared.signals import stop_on_signals
 
 log = structlog.get_logger(__name__)
 

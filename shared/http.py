@@ -83,6 +83,7 @@ class Http:
         params: Any = None,
         json: Any = None,
         form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         limit: int = BODY_LIMIT,
     ) -> Answer:
@@ -90,7 +91,7 @@ class Http:
         start = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._send(method, url, params, json, form, headers, limit)
+                answer = await self._send(method, url, params, json, form, content, headers, limit)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
             OUTSIDE.labels(self.name, "unsent").inc()
             raise Unsent(f"{self.name} cannot be reached: {exc or type(exc).__name__}") from exc
@@ -102,9 +103,32 @@ class Http:
         OUTSIDE.labels(self.name, str(answer.status)).inc()
         return answer
 
-    async def _send(self, method: str, url: str, params: Any, json: Any, form: Any, headers: Any, limit: int) -> Answer:
+    async def chunks(
+        self, url: str, *, params: Any = None, headers: Mapping[str, str] | None = None, silence: float = 60
+    ) -> AsyncIterator[bytes]:
+        """The body of an answer that need not end, as it comes; Transient when it breaks off or `silence` seconds
+        bring nothing, or (with the hint `status`) when the answer is no 200. The stream's end is no error.
+        """
+        limits = httpx.Timeout(self._timeout, connect=min(10, self._timeout), read=silence)
+        try:
+            async with self._client.stream(
+                "GET", url, params=params, headers=dict(headers or {}), timeout=limits
+            ) as response:
+                if response.status_code != 200:
+                    raise Transient(
+                        f"{self.name} answered {response.status_code}", status=response.status_code,
+                        retry_after=response.headers.get("retry-after", ""),
+                    )  # fmt: skip
+                async for chunk in response.aiter_bytes():
+                    yield chunk
+        except httpx.HTTPError as exc:
+            raise Transient(f"{self.name} broke off: {exc or type(exc).__name__}") from exc
+
+    async def _send(
+        self, method: str, url: str, params: Any, json: Any, form: Any, content: Any, headers: Any, limit: int
+    ) -> Answer:
         async with self._client.stream(
-            method, url, params=params, json=json, data=form, headers=dict(headers or {})
+            method, url, params=params, json=json, data=form, content=content, headers=dict(headers or {})
         ) as response:
             body = bytearray()
             async for chunk in response.aiter_bytes():

@@ -23,30 +23,37 @@ Record = Mapping[str, Any]
 class Journal:
     """One file, held in memory as well. `records` are those that stand, by number; numbers only rise."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mend: bool = True) -> None:
+        """Without `mend` nothing is changed: another process may be writing it."""
         self.path = path
         self.records: dict[int, Record] = {}
         self._next = 0
         self._lock = threading.Lock()
         if path.exists():
-            self._read()
+            self._read(mend)
 
-    def _read(self) -> None:
+    def _read(self, mend: bool) -> None:
         data = self.path.read_bytes()
         whole = data.rfind(b"\n") + 1
         for line in data[:whole].split(b"\n")[:-1]:
             if (found := _parsed(line)) is None:
-                log.error("spool: a damaged record is put aside", file=str(self.path))
-                _append(self.path.with_name(self.path.name + ".damaged"), line + b"\n")
                 self._next += 1
+                if mend:
+                    self._put_aside(line)
                 continue
             number, record = found
             self.records[number] = record
             self._next = number + 1
-        if whole < len(data):
+        if mend and whole < len(data):
             with self.path.open("r+b") as file:
                 file.truncate(whole)
                 os.fsync(file.fileno())
+
+    def _put_aside(self, line: bytes) -> None:
+        place = self.path.with_name(self.path.name + ".damaged")
+        if not place.exists() or line not in place.read_bytes().split(b"\n"):
+            log.error("spool: a damaged record is put aside", file=str(self.path))
+            _append(place, line + b"\n")
 
     def append(self, record: Record) -> int:
         """Add a record and give its number, once it is on disk."""

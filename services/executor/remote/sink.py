@@ -44,7 +44,7 @@ class SpoolSink:
         return History(finished, self._interrupted(ended), hosts, self._seconds())
 
     def _interrupted(self, ended: Sequence[Record]) -> Counter[tuple[str, str, int]]:
-        """Attempts of former owners that began and never ended. Those of one owner that lost its machine are its own."""
+        """Attempts of former owners that began and never ended. What this one lost with a machine, its board knows."""
         done = {(r["group"], r["test"], r["number"]) for r in ended}
         began = {(r["group"], r["test"], r["number"], r["owner"]) for r in self._run.journal.of("began")}
         return Counter(key[:3] for key in began if key[3] < self._owner and key[:3] not in done)

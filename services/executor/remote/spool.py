@@ -11,6 +11,7 @@ another attempt: then `sent` has a line `anew`, and what stands before it counts
 """
 
 import asyncio
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -39,7 +40,7 @@ ATTEMPTS = 10
 
 
 def key_of(branch: Branch, executor: str) -> str:
-    """A name for the run of an executor on a branch: fit for a folder here and on hosts, whatever the branch is called."""
+    """A run's name: fit for a folder, here and on hosts, whatever the branch is called."""
     readable = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{executor}-{branch.name}")[:100].strip(".-")
     mark = hashlib.sha256(f"{branch.name}\0{branch.commit}\0{executor}".encode()).hexdigest()[:10]
     return f"{readable}-{mark}"
@@ -48,11 +49,11 @@ def key_of(branch: Branch, executor: str) -> str:
 class SpooledRun:
     """One run's folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mend: bool = True) -> None:
         self.folder = folder
         self.key = folder.name
-        self.journal = Journal(folder / "journal")
-        self.sent = Journal(folder / "sent")
+        self.journal = Journal(folder / "journal", mend)
+        self.sent = Journal(folder / "sent", mend)
 
     # What it is
 
@@ -135,54 +136,61 @@ class SpooledRun:
         return list(self.sent.of("rejected"))
 
 
-class Spool:
-    """All runs of this machine, and what was heard of. One process at a time has it."""
+@contextlib.contextmanager
+def owned(folder: Path) -> Iterator["Spool"]:
+    """The spool, for the one process that works in it. Raises Refused if there is another."""
+    try:
+        (folder / "runs").mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        raise Refused(f"data = {str(folder)!r}: {exc.strerror}; name a folder that this user may write") from None
+    lock = os.open(folder / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not _lock(lock):
+            raise Refused(f"another netci remote works in {folder}")
+        yield Spool(folder)
+    finally:
+        os.close(lock)
 
-    def __init__(self, folder: Path) -> None:
+
+def is_owned(folder: Path) -> bool:
+    """Whether a process works in it now."""
+    try:
+        lock = os.open(folder / "owner", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _lock(lock)
+    finally:
+        os.close(lock)
+
+
+def _lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class Spool:
+    """All runs of this machine, and what was heard of. One process at a time has it; others may only look at it."""
+
+    def __init__(self, folder: Path, mend: bool = True) -> None:
+        """Without `mend` nothing is changed, and what another process writes at that moment may be missing."""
         self.folder = folder
         self.runs: dict[str, SpooledRun] = {}
         self._changed = asyncio.Event()
-        self._lock: int | None = None
-        self._make()
-        self.known = Journal(folder / "known")
-        for place in sorted((folder / "runs").iterdir(), key=lambda p: p.name):
-            self._take_in(place)
-
-    def _make(self) -> None:
-        try:
-            (self.folder / "runs").mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as exc:
-            raise Refused(
-                f"data = {str(self.folder)!r}: {exc.strerror}; name a folder that this user may write"
-            ) from None
-
-    def _take_in(self, place: Path) -> None:
-        run = SpooledRun(place)
-        if run.journal.has("order"):
-            self.runs[run.key] = run
-        else:
-            # We were killed before its first line was on disk: the branch will be heard of again.
-            shutil.rmtree(place, ignore_errors=True)
-
-    def own(self) -> None:
-        """Be the one process that works here. Raises Refused if there is another."""
-        if not self.try_own():
-            raise Refused(f"another netci remote works in {self.folder}")
-
-    def try_own(self) -> bool:
-        lock = os.open(self.folder / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            return False
-        self._lock = lock
-        return True
-
-    def disown(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self.known = Journal(folder / "known", mend)
+        for place in sorted((folder / "runs").glob("*"), key=lambda p: p.name):
+            run = SpooledRun(place, mend)
+            if run.journal.has("order"):
+                self.runs[run.key] = run
+            elif mend:
+                # We were killed before its first line was on disk: the branch will be heard of again.
+                shutil.rmtree(place, ignore_errors=True)
+        if mend:
+            for run in list(self.runs.values()):
+                self.clean(run)
 
     # News
 
