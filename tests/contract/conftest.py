@@ -1,0 +1,17 @@
+"""Both bodies of work and sink, one after the other."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Database, FloorFor
+from tests.contract.labs import Rig, TableRig, spool_rig
+from tests.services.executor.world import some_settings
+
+
+@pytest.fixture(params=["database", "spool"])
+async def rig(request: pytest.FixtureRequest, tmp_path: Path, database: Database, floor_for: FloorFor) -> Rig:
+    if request.param == "spool":
+        return spool_rig(tmp_path / "spool")
+    floor = await floor_for("executor", some_settings(tmp_path / "data"))
+    return TableRig(floor, await database.pool(""))
