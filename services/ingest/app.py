@@ -12,6 +12,7 @@ from typing import Never
 from services.ingest.announce import ROOM
 from services.ingest.api import LabDoor, add_routes
 from services.ingest.api.desk import LabDesk
+from services.ingest.api.reaper import LEASE, Reaper
 from services.ingest.poller import Poller, Times
 from services.ingest.sources import open_sources
 from services.ingest.sources.base import Source
@@ -43,9 +44,11 @@ class IngestRoom:
     async def run(self, ready: Callable[[], None]) -> Never:
         floor = self._floor
         door = self._door or LabDoor(ROOM)
-        door.open(LabDesk(floor))
+        desk = LabDesk(floor)
+        door.open(desk)
         try:
-            await race(self._poll(ready), *([] if self._door else [self._listen(door)]))
+            reaping = alone(floor.pool, LEASE, floor.holder, Reaper(desk).run)
+            await race(self._poll(ready), reaping, *([] if self._door else [self._listen(door)]))
         finally:
             door.close()
         raise AssertionError("the room never ends")

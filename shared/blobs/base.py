@@ -2,12 +2,22 @@
 
 from typing import Protocol
 
+from shared.blobs.incoming import Incoming
+
 
 class Blobs(Protocol):
     """Content-addressed bytes; putting the same bytes twice is harmless."""
 
     async def put(self, data: bytes) -> str:
         """Store `data`; returns its sha256 in hex."""
+        ...
+
+    def incoming(self) -> Incoming:
+        """Where a blob may come in that is not held in memory: `take` it when it is whole, `drop` it at last."""
+        ...
+
+    async def take(self, incoming: Incoming) -> str:
+        """Store what has come; returns its sha256."""
         ...
 
     async def get(self, sha256: str) -> bytes:

@@ -3,14 +3,11 @@
 import asyncio
 import contextlib
 import hashlib
-import os
-import tempfile
 import zlib
 from pathlib import Path
 
+from shared.blobs.incoming import MAGIC, Incoming
 from shared.errors import InfraError, Missing
-
-_MAGIC = b"netci-z1"
 
 
 class DiskBlobs:
@@ -33,17 +30,29 @@ class DiskBlobs:
         if path.exists():
             return sha256
         self._make_room(path.parent)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
-            try:
-                file.write(_MAGIC + zlib.compress(data, 6))
-                file.flush()
-                os.fsync(file.fileno())
-                os.chmod(file.name, 0o640)
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        incoming = Incoming(path.parent)
+        try:
+            incoming.write(data)
+            incoming.place(path)
+        finally:
+            incoming.drop()
         return sha256
+
+    def incoming(self) -> Incoming:
+        """Where a blob may come in that is not held in memory."""
+        self._make_room(self._folder / "incoming")
+        return Incoming(self._folder / "incoming")
+
+    async def take(self, incoming: Incoming) -> str:
+        """Put what has come in its place; returns its sha256."""
+        return await asyncio.to_thread(self._take, incoming)
+
+    def _take(self, incoming: Incoming) -> str:
+        path = self.path(incoming.sha256)
+        if not path.exists():
+            self._make_room(path.parent)
+            incoming.place(path)
+        return incoming.sha256
 
     def _make_room(self, folder: Path) -> None:
         """As open as the blobs' own folder, whatever the umask: rooms run as different users of one group."""
@@ -61,7 +70,7 @@ class DiskBlobs:
         except FileNotFoundError:
             raise Missing(f"no blob {sha256}") from None
         try:
-            data = zlib.decompress(packed.removeprefix(_MAGIC))
+            data = zlib.decompress(packed.removeprefix(MAGIC))
         except zlib.error as exc:
             raise InfraError(f"blob {sha256} is damaged: {exc}") from exc
         if hashlib.sha256(data).hexdigest() != sha256:

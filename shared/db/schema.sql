@@ -231,6 +231,23 @@ begin
     return coalesce(cardinality(chosen), 0);
 end $$;
 
+CREATE FUNCTION ledger.forget_trials(before timestamp with time zone, most integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+declare
+    chosen bigint[];
+begin
+    perform floor.refuse_young(before);
+    select array_agg(id) into chosen
+    from (select id from ledger.runs where trial and closed < before order by closed limit most) as old;
+    delete from ingest.lab_runs where run_id = any(chosen);
+    delete from ledger.artifacts where run_id = any(chosen);
+    delete from ledger.cases where run_id = any(chosen);
+    delete from ledger.runs where id = any(chosen);
+    return coalesce(cardinality(chosen), 0);
+end $$;
+
 CREATE FUNCTION ledger.prepare_days() RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog'
@@ -797,7 +814,10 @@ CREATE TABLE ingest.lab_runs (
     token_id text NOT NULL,
     remote text NOT NULL,
     deadline timestamp with time zone NOT NULL,
-    beat timestamp with time zone DEFAULT now() NOT NULL
+    beat timestamp with time zone DEFAULT now() NOT NULL,
+    digest bytea,
+    context text DEFAULT ''::text NOT NULL,
+    revision integer DEFAULT 0 NOT NULL
 );
 
 CREATE VIEW ingest.lab_runs_v AS
@@ -1106,6 +1126,7 @@ CREATE TABLE ledger.runs (
     visibility text DEFAULT 'public'::text NOT NULL,
     trial boolean DEFAULT false NOT NULL,
     link text DEFAULT ''::text NOT NULL,
+    closed timestamp with time zone,
     CONSTRAINT runs_about CHECK (((cut_id IS NOT NULL) OR (series_id IS NOT NULL) OR trial)),
     CONSTRAINT runs_state_check CHECK ((state = ANY (ARRAY['open'::text, 'done'::text, 'abandoned'::text]))),
     CONSTRAINT runs_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'project'::text, 'operator'::text])))
@@ -1463,11 +1484,17 @@ CREATE INDEX runs_executor ON ledger.runs USING btree (remote, executor, id);
 
 CREATE INDEX runs_log ON ledger.runs USING btree (log_pack) WHERE (log_pack IS NOT NULL);
 
-CREATE UNIQUE INDEX runs_natural ON ledger.runs USING btree (COALESCE(cut_id, (0)::bigint), COALESCE(series_id, (0)::bigint), remote, executor, attempt, trial);
+CREATE UNIQUE INDEX runs_natural ON ledger.runs USING btree (COALESCE(cut_id, (0)::bigint), COALESCE(series_id, (0)::bigint), (
+CASE
+    WHEN ((cut_id IS NULL) AND (series_id IS NULL)) THEN branch
+    ELSE ''::text
+END), remote, executor, attempt, trial);
 
 CREATE INDEX runs_open ON ledger.runs USING btree (id) WHERE (state = 'open'::text);
 
 CREATE INDEX runs_series ON ledger.runs USING btree (series_id, id) WHERE (series_id IS NOT NULL);
+
+CREATE INDEX runs_trial ON ledger.runs USING btree (closed) WHERE trial;
 
 CREATE INDEX posts_open ON report.posts USING btree (project, channel, id) WHERE (status = 'intent'::text);
 
@@ -1634,6 +1661,9 @@ GRANT ALL ON FUNCTION ledger.forget_logs(before timestamp with time zone, good b
 GRANT ALL ON FUNCTION ledger.forget_logs(before timestamp with time zone, good boolean, most integer) TO netci_executor;
 GRANT ALL ON FUNCTION ledger.forget_logs(before timestamp with time zone, good boolean, most integer) TO netci_report;
 
+REVOKE ALL ON FUNCTION ledger.forget_trials(before timestamp with time zone, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger.forget_trials(before timestamp with time zone, most integer) TO netci_ingest;
+
 REVOKE ALL ON FUNCTION ledger.prepare_days() FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger.prepare_days() TO netci_ingest;
 GRANT ALL ON FUNCTION ledger.prepare_days() TO netci_branch;
@@ -1727,6 +1757,8 @@ GRANT SELECT,INSERT ON TABLE floor.blobs TO netci_ingest;
 GRANT SELECT,INSERT ON TABLE floor.blobs TO netci_branch;
 GRANT SELECT,INSERT ON TABLE floor.blobs TO netci_executor;
 GRANT SELECT,INSERT ON TABLE floor.blobs TO netci_report;
+
+GRANT UPDATE(visibility) ON TABLE floor.blobs TO netci_ingest;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE floor.cursors TO netci_ingest;
 GRANT SELECT,INSERT,UPDATE ON TABLE floor.cursors TO netci_branch;

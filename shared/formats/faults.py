@@ -33,8 +33,14 @@ class Faulty(Refused):
         text = str(kept[0]) if kept else ""
         if len(faults) > 1:
             text += f" (and {len(faults) - 1} more)"
-        super().__init__(text)
+        super().__init__(text, errors=[{"pointer": f.pointer, "detail": f.detail} for f in kept])
         self.faults = kept
+
+
+class TooLarge(Faulty):
+    """It is larger than what is read."""
+
+    status_hint = 413
 
 
 def pointer(path: Iterable[str | int]) -> str:

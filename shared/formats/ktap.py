@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from shared.formats.clean import cut
 from shared.formats.ktap_parser import KtapParser
 from shared.formats.ktap_report import Point, Report, unique
+from shared.formats.selftests import Spelling, unwrap
 from shared.model.results import Case, Cause, Result
 
-__all__ = ["KtapParser", "Point", "Report", "read", "to_cases"]
+__all__ = ["KtapParser", "Point", "Report", "every_test", "read", "to_cases"]
 
 _TIMEOUT = 124
 _WRAPPER = "selftests: "
@@ -74,6 +75,42 @@ def to_cases(
         detail = f"{detail}: {report.bail}"
     first = Case(group, test, ending.result, "", ending.cause, attempt, seconds, detail, log)
     return (first, *_subtests(points, first, below))
+
+
+def every_test(report: Report, group: str) -> Iterator[Case]:
+    """The cases of a log of many programs, each test before its subtests.
+
+    A test that the kernel's runner wraps is named by its target and its program; any other, as KUnit's suites are,
+    by its own name, in `group`; one that a plan promised and no line tells of, in that of the test before. Exit codes are not known here: the log's own word on each test is what counts, and
+    its subtests correct it.
+    """
+    spelling = Spelling()
+    seen: dict[str, dict[str, int]] = {}
+    of = group
+    for top, below in _by_test(report.points):
+        name = top.name
+        if wrapped := unwrap(name):
+            of, name = spelling.of(*wrapped)
+        elif top.line:
+            of = group
+        name = unique(name, seen.setdefault(of, {}))
+        ending = _judge(_said(top), below, "", 1)
+        detail = ending.detail or top.detail
+        first = Case(of, name, ending.result, "", ending.cause, 0, top.seconds, detail)
+        yield from (first, *_subtests(below, first, 1))
+
+
+def _by_test(points: tuple[Point, ...]) -> Iterator[tuple[Point, tuple[Point, ...]]]:
+    starts = [index for index, point in enumerate(points) if point.depth == 0]
+    for start, end in zip(starts, [*starts[1:], len(points)], strict=True):
+        yield points[start], points[start + 1 : end]
+
+
+def _said(top: Point) -> _Ending:
+    """The log's word on a test of which nothing else is known."""
+    if top.said is Result.NOT_RUN:
+        return _Ending(top.result, Cause.TEST if top.result.bad else None, top.detail)
+    return _with_wrapper(_Ending(Result.PASS), top)
 
 
 def _ending(exit_code: int | None, timed_out: bool, seconds: float | None) -> _Ending:

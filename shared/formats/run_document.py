@@ -23,7 +23,7 @@ from shared.formats.run_faults import find_faults
 from shared.formats.run_model import CASES, DEVICE, NAME, Batch, RunDocument
 from shared.model.results import Case
 
-__all__ = ["Batch", "Columns", "RunDocument", "cases", "columns", "read", "read_batch"]
+__all__ = ["Batch", "Columns", "RunDocument", "about_times", "cases", "columns", "read", "read_batch"]
 
 SLACK = timedelta(minutes=5)
 """How far a lab's clock may be ahead of ours."""
@@ -119,7 +119,7 @@ def _about_run(document: RunDocument, now: datetime) -> Iterator[Fault]:
         yield Fault("/series", "a run is on a branch or on a series, not on both")
     if document.branch is None and document.series is None:
         yield Fault("/branch", "is required, or series is")
-    yield from _about_times(document, now)
+    yield from about_times(document.started, document.ended, now)
     for key in ("branch", "executor"):
         if _too_long(getattr(document, key) or ""):
             yield Fault(pointer((key,)), f"should have at most {NAME} bytes in UTF-8")
@@ -128,12 +128,12 @@ def _about_run(document: RunDocument, now: datetime) -> Iterator[Fault]:
     yield from _about_checks(document)
 
 
-def _about_times(document: RunDocument, now: datetime) -> Iterator[Fault]:
-    for key in ("started", "ended"):
-        when = getattr(document, key)
+def about_times(started: datetime | None, ended: datetime | None, now: datetime) -> Iterator[Fault]:
+    """What is wrong with a lab's times, `now` being ours."""
+    for key, when in (("started", started), ("ended", ended)):
         if when is not None and when > now + SLACK:
             yield Fault(pointer((key,)), f"is in the future: it is {now.isoformat(timespec='seconds')} here")
-    if document.started is not None and document.ended is not None and document.ended < document.started:
+    if started is not None and ended is not None and ended < started:
         yield Fault("/ended", "is before started")
 
 

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from shared.formats.faults import faulty
+from shared.formats.faults import Fault, TooLarge, faulty
 
 UNPACKED = 64 << 20
 """Bytes of a body after unpacking, unless said otherwise."""
@@ -36,7 +36,7 @@ class Unpacker:
         plain = data if self._stream is None else self._inflate(data)
         self._left -= len(plain)
         if self._left < 0:
-            raise faulty(f"more than {self._limit} bytes after unpacking")
+            raise TooLarge(Fault("", f"more than {self._limit} bytes after unpacking"))
         return plain
 
     def _inflate(self, data: bytes) -> bytes:

@@ -1,5 +1,7 @@
 """The ledger of runs, cases and artifacts: the one way in, for our executors and for outside labs alike."""
 
-from shared.ledger.write import Ending, Ledger, Opening, OpenRun
+from shared.ledger.checks import Check
+from shared.ledger.values import Ending, Opening, OpenRun
+from shared.ledger.write import Ledger
 
-__all__ = ["Ending", "Ledger", "OpenRun", "Opening"]
+__all__ = ["Check", "Ending", "Ledger", "OpenRun", "Opening"]

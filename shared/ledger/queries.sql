@@ -4,24 +4,26 @@
 -- project text, stream text, branch text, cut_id bigint, series_id bigint, remote text, executor text,
 -- attempt integer, lease_number bigint, expected_end timestamptz, planned integer, kernel_commit text,
 -- suite_commit text, config_digest text, toolchain text, image text, device jsonb, visibility text, trial boolean,
--- link text
+-- link text, started timestamptz
 insert into ledger.runs (day, project, stream, branch, cut_id, series_id, remote, executor, attempt, lease_number,
                          expected_end, planned, kernel_commit, suite_commit, config_digest, toolchain, image, device,
-                         visibility, trial, link)
+                         visibility, trial, link, started)
 values ((now() at time zone 'utc')::date, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-        $18, $19, $20)
-on conflict (coalesce(cut_id, 0), coalesce(series_id, 0), remote, executor, attempt, trial) do nothing
+        $18, $19, $20, coalesce($21, now()))
+on conflict (coalesce(cut_id, 0), coalesce(series_id, 0), (case when cut_id is null and series_id is null then branch else '' end),
+             remote, executor, attempt, trial) do nothing
 returning id, day
 
 -- take_over_run --
 -- cut_id bigint, series_id bigint, remote text, executor text, attempt integer, lease_number bigint,
--- expected_end timestamptz, trial boolean
+-- expected_end timestamptz, trial boolean, branch text
 -- The same run, by whoever holds the newest lease; an older number changes nothing.
 update ledger.runs
 set lease_number = case when state = 'open' then $6 else lease_number end,
     expected_end = case when state = 'open' then coalesce($7, expected_end) else expected_end end
 where coalesce(cut_id, 0) = coalesce($1::bigint, 0) and coalesce(series_id, 0) = coalesce($2::bigint, 0)
   and remote = $3 and executor = $4 and attempt = $5 and lease_number <= $6 and trial = $8
+  and (cut_id is not null or series_id is not null or branch = $9)
 returning id, day, state
 
 -- ensure_today --
@@ -29,7 +31,8 @@ select ledger.ensure_day((now() at time zone 'utc')::date)
 
 -- lock_run --
 -- id bigint, lease_number bigint
-select id, day, project, stream, branch, cut_id, series_id, remote, executor, planned, progressed, visibility
+select id, day, project, stream, branch, cut_id, series_id, remote, executor, planned, progressed, visibility,
+       trial
 from ledger.runs where id = $1 and lease_number = $2 and state = 'open' for update
 
 -- run_state --
@@ -42,7 +45,8 @@ select id, name from ledger.names where name = any($1::text[])
 
 -- add_names --
 -- names text[]
-insert into ledger.names (name) select distinct unnest($1::text[]) on conflict (name) do nothing
+-- In one order by all who add, so that two of them never wait for each other.
+insert into ledger.names (name) select n from unnest($1::text[]) as n order by n collate "C" on conflict (name) do nothing
 
 -- add_cases --
 -- day date, run_id bigint, grp integer[], test integer[], subtest integer[], attempt smallint[], result text[],
@@ -86,12 +90,12 @@ from tests where latest = 1 group by result
 
 -- end_run --
 -- id bigint, lease_number bigint, state text, cause text, reason text, counts jsonb, log_pack text, suite_commit text,
--- toolchain text
+-- toolchain text, ended timestamptz
 update ledger.runs
 set state = $3, cause = nullif($4, ''), reason = left($5, 2000), counts = $6, log_pack = coalesce($7, log_pack),
-    ended = now(), suite_commit = coalesce(nullif($8, ''), suite_commit), toolchain = coalesce(nullif($9, ''), toolchain)
+    ended = coalesce($10, now()), closed = now(), suite_commit = coalesce(nullif($8, ''), suite_commit), toolchain = coalesce(nullif($9, ''), toolchain)
 where id = $1 and lease_number = $2 and state = 'open'
-returning project, stream, branch, cut_id, series_id, remote, executor, visibility
+returning project, stream, branch, cut_id, series_id, remote, executor, visibility, trial
 
 -- add_artifact --
 -- run_id bigint, name text, sha256 text, size bigint
@@ -114,3 +118,25 @@ join ledger.names g on g.id = c.grp
 join ledger.names t on t.id = c.test
 where c.run_id = $1 and c.subtest = (select id from ledger.names where name = '')
 order by c.at
+
+-- add_check --
+-- series bigint, revision integer, patch integer, context text, project text, state text, text text, link text,
+-- run bigint
+insert into ledger.checks (series_id, revision, patch, context, project, state, text, link, run_id)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (series_id, revision, patch, context) do nothing
+returning run_id
+
+-- lock_check --
+-- series bigint, revision integer, patch integer, context text
+select k.state, r.remote, r.executor, r.attempt from ledger.checks k join ledger.runs r on r.id = k.run_id
+where k.series_id = $1 and k.revision = $2 and k.patch = $3 and k.context = $4 for update of k
+
+-- speaker --
+-- run bigint
+select remote, executor, attempt from ledger.runs where id = $1
+
+-- change_check --
+-- series bigint, revision integer, patch integer, context text, project text, state text, text text, link text,
+-- run bigint
+update ledger.checks set project = $5, state = $6, text = $7, link = $8, run_id = $9, at = clock_timestamp()
+where series_id = $1 and revision = $2 and patch = $3 and context = $4

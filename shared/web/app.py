@@ -132,6 +132,8 @@ async def listen(app: web.Application, address: str, ready: Callable[[], None] |
     runner = web.AppRunner(
         app,
         access_log=None,
+        # What comes packed is unpacked by who reads it, within its own limit.
+        auto_decompress=False,
         handler_cancellation=True,
         shutdown_timeout=0.5,
         keepalive_timeout=30,

@@ -57,7 +57,8 @@ class Asked:
 @dataclass(frozen=True)
 class Endpoint(Generic[C]):
     """One operation. `right` None: open to all, a token is looked at if shown. `raw` endpoints read the body themselves
-    (`accepts` names its media types). `statuses` are further answers, all problems. `patient`: without a time limit.
+    (`accepts` names its media types; `body` is the shape of the JSON among them). `status` is the good answer, as are
+    those in `also`; `statuses` are further ones, all problems. `patient`: without a time limit.
     """
 
     method: str
@@ -69,6 +70,7 @@ class Endpoint(Generic[C]):
     body: type[BaseModel] | None = None
     answer: Any = None
     status: int = 200
+    also: tuple[int, ...] = ()
     query: tuple[Parameter, ...] = ()
     parts: tuple[Parameter, ...] = ()
     headers: tuple[Parameter, ...] = ()
@@ -213,7 +215,7 @@ class Problem(BaseModel):
 TITLES = {
     400: "What was sent is not what is asked for.", 401: "No token that holds.", 403: "The token may not do this.",
     404: "No such thing.", 405: "Not by this method.", 408: "The body did not come.", 409: "Not in this state.",
-    410: "Gone.", 413: "Too large.", 415: "Not in this format.", 422: "Said otherwise before under this key.",
+    410: "Gone.", 413: "Too large.", 415: "Not in this format.", 422: "Wrong in places, or said otherwise before.",
     429: "Too many requests.", 503: "A part that is needed does not answer.",
 }  # fmt: skip
 
@@ -265,7 +267,10 @@ def _operation(endpoint: Endpoint[Any], refs: Mapping[Any, Any]) -> dict[str, An
     }
     if endpoint.body is not None:
         schema = refs[endpoint.body, "validation"]
-        made["requestBody"] = {"required": True, "content": {kind: {"schema": schema} for kind in endpoint.accepts}}
+        made["requestBody"] = {
+            "required": True,
+            "content": {k: {"schema": schema} if k == "application/json" else {} for k in endpoint.accepts},
+        }
     elif endpoint.raw:
         made["requestBody"] = {"required": True, "content": {kind: {} for kind in endpoint.accepts}}
     if endpoint.right:
@@ -302,7 +307,7 @@ def _responses(endpoint: Endpoint[Any], refs: Mapping[Any, Any]) -> dict[str, An
     codes |= {404} if endpoint.parts else set()
     codes |= {413, 415} if endpoint.body or endpoint.raw else set()
     return {
-        str(endpoint.status): good,
+        **{str(code): good for code in (endpoint.status, *endpoint.also)},
         **{str(code): {"description": TITLES.get(code, "Refused."), "content": fault} for code in sorted(codes)},
     }
 

@@ -4,7 +4,6 @@ Answers with commands and limits; whoever runs them (attempt.py) brings a host. 
 that a suite is tested with strings alone.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
@@ -107,12 +106,3 @@ class Suite(Protocol):
 
     def read(self, invocation: Invocation, spoken: Spoken) -> tuple[Case, ...]:
         """The test's case and its subtests'. Never raises, whatever was said."""
-
-
-def plain(name: str) -> str:
-    """A name as the field's result files write it: every run of other characters is one dash, as in
-    ``gro-sh``.
-
-    Readers of NIPA's results compare names written this way.
-    """
-    return re.sub(r"[^0-9A-Za-z]+", "-", name)[:200].strip("-") or "no-name"

@@ -8,7 +8,6 @@ its own.
 
 import fnmatch
 import shlex
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import PurePosixPath
@@ -17,8 +16,9 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.executor.drivers.base import MIB, Command, shell
-from services.executor.suites.base import Invocation, Place, Spoken, Step, plain
+from services.executor.suites.base import Invocation, Place, Spoken, Step
 from shared.formats import ktap
+from shared.formats.selftests import Spelling, group_of
 from shared.model.results import Case
 from shared.settings import Duration
 
@@ -160,13 +160,10 @@ class Kselftest:
 
     def invocations(self, listing: str, place: Place) -> tuple[Invocation, ...]:
         limits = self._limits(listing)
-        taken: Counter[tuple[str, str]] = Counter()
+        spelling = Spelling()
         found = []
         for target, program in self._wanted(listing):
-            group, test = group_of(target), plain(program)
-            taken[group, test] += 1
-            # a.sh and a_sh are one name in the field's spelling, and yet two tests.
-            test += f"-{taken[group, test]}" if taken[group, test] > 1 else ""
+            group, test = spelling.of(target, program)
             limit = limits.get(target, self._config.time_limit)
             found.append(Invocation(group, test, self._run(target, program, place), limit, f"{target}:{program}"))
         return tuple(found[:MOST_TESTS])
@@ -208,11 +205,6 @@ class Kselftest:
             exit_code=spoken.exit_code, timed_out=spoken.timed_out, seconds=spoken.seconds,
             attempt=spoken.attempt, log=spoken.log,
         )  # fmt: skip
-
-
-def group_of(target: str) -> str:
-    """``net/forwarding`` is shown as ``selftests-net-forwarding``."""
-    return "selftests-" + target.replace("/", "-")
 
 
 def reproduce(invocation: Invocation) -> str:

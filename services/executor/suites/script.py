@@ -13,8 +13,9 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.executor.drivers.base import Command, shell
-from services.executor.suites.base import Invocation, Place, Spoken, Step, plain
+from services.executor.suites.base import Invocation, Place, Spoken, Step
 from shared.formats import ktap
+from shared.formats.selftests import dashed
 from shared.model.results import Case, Result
 from shared.settings import Duration
 
@@ -63,17 +64,17 @@ class Script:
         return () if checkout is True else checkout
 
     def groups(self) -> tuple[str, ...]:
-        return (plain(self._config.group),)
+        return (dashed(self._config.group),)
 
     def prepare(self, place: Place) -> tuple[Step, ...]:
-        results = place.results / plain(self._config.test)
+        results = place.results / dashed(self._config.test)
         return (Step("prepare", Command(("mkdir", "-p", str(results))), timedelta(minutes=1)),)
 
     def listing(self, place: Place) -> Command | None:
         return None
 
     def invocations(self, listing: str, place: Place) -> tuple[Invocation, ...]:
-        config, test = self._config, plain(self._config.test)
+        config, test = self._config, dashed(self._config.test)
         env = dict(config.env) | {
             "BRANCH": place.branch, "BASE": place.base, "RESULTS_DIR": str(place.results / test),
             "NETCI_COMMIT": place.commit,

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from services.ingest.api import lab
+from services.ingest.api import artifacts, lab, results, runs, squad
 from services.ingest.api.desk import LabDesk
 from shared.db.pool import Pool
 from shared.web.auth import Gate
@@ -12,7 +12,13 @@ from shared.web.openapi import Door, Endpoint, mount
 
 LabDoor = Door[LabDesk]
 
-ENDPOINTS: tuple[Endpoint[LabDesk], ...] = (*lab.ENDPOINTS,)
+ENDPOINTS: tuple[Endpoint[LabDesk], ...] = (
+    *lab.ENDPOINTS,
+    *runs.ENDPOINTS,
+    *artifacts.ENDPOINTS,
+    *results.ENDPOINTS,
+    *squad.ENDPOINTS,
+)
 
 
 def add_routes(app: web.Application, door: LabDoor) -> None:

@@ -46,13 +46,18 @@ alter table ledger.runs
     add column visibility text not null default 'public' check (visibility in ('public', 'project', 'operator')),
     add column trial boolean not null default false,
     add column link text not null default '',
+    -- When we closed it; `started` and `ended` may be a lab's own account.
+    add column closed timestamptz,
     drop constraint runs_check,
     add constraint runs_about check (cut_id is not null or series_id is not null or trial);
 alter table ledger.cases add column link text not null default '';
 
 drop index ledger.runs_natural;
+-- A trial on no branch of ours is known by the name that its lab made up.
 create unique index runs_natural on ledger.runs
-    (coalesce(cut_id, 0), coalesce(series_id, 0), remote, executor, attempt, trial);
+    (coalesce(cut_id, 0), coalesce(series_id, 0), (case when cut_id is null and series_id is null then branch else '' end),
+     remote, executor, attempt, trial);
+create index runs_trial on ledger.runs (closed) where trial;
 
 create or replace view ledger.cases_v as
 select c.day, c.run_id, g.name as grp, t.name as test, s.name as subtest, c.attempt, c.result, c.cause,
@@ -78,13 +83,17 @@ create table ledger.checks (
 );
 create index checks_run on ledger.checks (run_id);
 
--- Runs that a lab has open with us, and until when it must be heard of.
+-- Runs that labs have with us, and until when an open one must be heard of. `digest` is of a run that came whole: the
+-- same again is no other run. `context` is what a run on a series says as a whole, of this `revision` of it.
 create table ingest.lab_runs (
     run_id bigint primary key references ledger.runs (id),
     token_id text not null,
     remote text not null,
     deadline timestamptz not null,
-    beat timestamptz not null default now()
+    beat timestamptz not null default now(),
+    digest bytea,
+    context text not null default '',
+    revision integer not null default 0
 );
 create index lab_runs_deadline on ingest.lab_runs (deadline);
 
@@ -131,6 +140,23 @@ create table ingest.heard (
     primary key (remote, executor)
 );
 
+-- Takes away trial runs that were closed before `before`, with all that is theirs; gives how many.
+create function ledger.forget_trials(before timestamptz, most integer) returns integer
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+    chosen bigint[];
+begin
+    perform floor.refuse_young(before);
+    select array_agg(id) into chosen
+    from (select id from ledger.runs where trial and closed < before order by closed limit most) as old;
+    delete from ingest.lab_runs where run_id = any(chosen);
+    delete from ledger.artifacts where run_id = any(chosen);
+    delete from ledger.cases where run_id = any(chosen);
+    delete from ledger.runs where id = any(chosen);
+    return coalesce(cardinality(chosen), 0);
+end $$;
+revoke execute on function ledger.forget_trials(timestamptz, integer) from public;
+
 create view ingest.lab_runs_v as select run_id, remote, deadline, beat from ingest.lab_runs;
 create view ingest.rejections_v as
 select id, at, remote, executor, path, status, detail, errors, size from ingest.rejections;
@@ -145,6 +171,9 @@ begin
     grant select, insert, update, delete on ingest.lab_runs, ingest.answers, ingest.rejections, ingest.new_names,
         ingest.heard, ingest.lab_runs_v, ingest.rejections_v, ingest.heard_v to netci_ingest;
     grant usage on all sequences in schema ingest to netci_ingest;
+    grant execute on function ledger.forget_trials(timestamptz, integer) to netci_ingest;
+    -- What a lab tried and then posted in earnest is the same blob.
+    grant update (visibility) on floor.blobs to netci_ingest;
     foreach r in array array['netci_ingest', 'netci_report'] loop
         execute format('grant execute on function floor.find_token(text), floor.used_token(text, text) to %I', r);
         execute format('grant select on floor.tokens_v to %I', r);

@@ -13,10 +13,11 @@ from services.executor.drivers import DriverConfig, driver_for
 from services.executor.drivers.base import Capture, Job, Target
 from services.executor.suites import suite_for
 from services.executor.suites.attempt import Attempt, attempt, list_tests, prepare
-from services.executor.suites.base import Place, Suite, plain
+from services.executor.suites.base import Place, Suite
 from services.executor.suites.kselftest import KselftestConfig
 from services.executor.suites.script import ScriptConfig
 from shared.errors import InfraError, Refused
+from shared.formats.selftests import dashed
 from shared.model.results import Cause, Result
 from shared.practice.hosts import PracticeHost, served_hosts
 from shared.practice.tree import git
@@ -103,7 +104,7 @@ async def test_subtests_logs_and_names_are_kept(worlds: list[World], target: Tar
     attempts = await run_all(target, net(), worlds[0].tree.path)
     shell = attempts[f"net:{worlds[0].tree.tests[0]}"]
     python = attempts[f"net:{worlds[0].tree.tests[3]}"]
-    assert (shell.group, shell.test) == (GROUP, plain(worlds[0].tree.tests[0]))
+    assert (shell.group, shell.test) == (GROUP, dashed(worlds[0].tree.tests[0]))
     assert len(shell.cases) > 4
     assert any("." in case.subtest for case in python.cases)
     log = f"{GROUP}/{shell.test}/0/stdout"

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.executor.suites.base import Invocation, Place, Spoken, plain
-from services.executor.suites.kselftest import Kselftest, KselftestConfig, group_of, reproduce
+from services.executor.suites.base import Invocation, Place, Spoken
+from services.executor.suites.kselftest import Kselftest, KselftestConfig, reproduce
+from shared.formats.selftests import dashed, group_of
 from shared.model.results import Cause, Result
 
 PLACE = Place(PurePosixPath("/home/ci/.netci/runs/run-1"), "a" * 40)
@@ -148,7 +149,7 @@ def test_any_output_is_survived(stdout: bytes, code: int | None) -> None:
 
 
 def test_names_are_spelled_as_the_field_does() -> None:
-    assert [plain(name) for name in ("gro.sh", "tls", "run_it", "..", "a--b ")] == [
+    assert [dashed(name) for name in ("gro.sh", "tls", "run_it", "..", "a--b ")] == [
         "gro-sh", "tls", "run-it", "no-name", "a-b",
     ]  # fmt: skip
     assert group_of("drivers/net/hw") == "selftests-drivers-net-hw"

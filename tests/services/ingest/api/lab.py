@@ -48,7 +48,7 @@ async def served(floor: Floor, token: str = "") -> AsyncIterator[Lab]:
     app = make_app()
     add_routes(app, door)
     server = TestServer(app)
-    await server.start_server()
+    await server.start_server(auto_decompress=False)
     try:
         async with aiohttp.ClientSession() as http:
             yield Lab(http, str(server.make_url("")).rstrip("/"), token)

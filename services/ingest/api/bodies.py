@@ -1,0 +1,106 @@
+"""Bodies that strangers send: read as they come, unpacked, and never more of them than is allowed.
+
+What is too large is refused when that is seen, without reading on; what comes too slowly is given up.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from io import BytesIO
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from services.ingest.api.desk import LabDesk
+from shared.formats.bounded import read_json
+from shared.formats.faults import Fault, Faulty, TooLarge
+from shared.formats.run_faults import find_faults
+from shared.formats.unpack import Unpacker
+
+SILENCE = timedelta(seconds=30)
+"""Between two pieces of a body."""
+WHOLE = timedelta(minutes=10)
+SMALL = 1 << 20
+
+READ = web.RequestKey("read", int)
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+class Malformed(Faulty):
+    """It cannot be read at all."""
+
+    status_hint = 400
+
+
+async def pieces(request: web.Request, limit: int) -> AsyncIterator[bytes]:
+    """The body unpacked, piece by piece, `limit` bytes at most packed or not. Raises Faulty."""
+    if (request.content_length or 0) > limit:
+        raise TooLarge(Fault("", f"more than {limit} bytes"))
+    encoding = request.headers.get("Content-Encoding", "")
+    unpacker, packed = Unpacker(encoding, limit), encoding.strip().lower() not in ("", "identity")
+    request[READ] = 0
+    async for piece in _as_it_comes(request):
+        request[READ] += len(piece)
+        if request[READ] > limit:
+            raise TooLarge(Fault("", f"more than {limit} bytes"))
+        # A little of a bomb is much when unpacked.
+        plain = await asyncio.to_thread(unpacker.feed, piece) if packed else unpacker.feed(piece)
+        del piece
+        if plain:
+            yield plain
+    unpacker.finish()
+
+
+async def _as_it_comes(request: web.Request) -> AsyncIterator[bytes]:
+    try:
+        async with asyncio.timeout(WHOLE.total_seconds()):
+            while True:
+                async with asyncio.timeout(SILENCE.total_seconds()):
+                    piece = await request.content.readany()
+                if not piece:
+                    return
+                yield piece
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="the body did not come in time") from None
+    except web.RequestPayloadError as exc:
+        raise Malformed(Fault("", f"the body is broken: {exc}")) from None
+
+
+@asynccontextmanager
+async def body_of(desk: LabDesk, request: web.Request) -> AsyncIterator[bytes]:
+    """The whole body, held within the process's budget while inside. Raises Faulty, Transient."""
+    with desk.bodies.share() as share:
+        # Its value is the buffer itself, so that there is never a second copy.
+        buffer = BytesIO()
+        with readable():
+            async for piece in pieces(request, desk.labs.body):
+                share.take(len(piece))
+                buffer.write(piece)
+        yield buffer.getvalue()
+
+
+class readable:
+    """What concerns the whole of a body is no fault at a place in it: 400 and not 422."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Faulty) and type(error) is Faulty and not any(f.pointer for f in error.faults):
+            raise Malformed(*error.faults) from error
+
+
+async def small_body(request: web.Request, kind: type[_M]) -> tuple[_M, bytes]:
+    """A body of a few values, by its strict model; an empty one is an empty object. Raises Faulty."""
+    with readable():
+        data = b"".join([piece async for piece in pieces(request, SMALL)])
+        if data and request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType(text="send application/json")
+        read_json(data or b"{}")
+        try:
+            return kind.model_validate_json(data or b"{}"), data
+        except ValidationError as exc:
+            raise find_faults(data or b"{}", kind) from exc  # type: ignore[arg-type]
