@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 0
 ROUNDS ?= 10
+OUTAGE ?=
 NAME ?=
 
 .PHONY: help setup setup-dev packages demo test check bench chaos acceptance run format
@@ -54,8 +55,8 @@ format: setup-dev ## what `check` wants of layout
 bench: setup-dev ## NAME=apply|road|sync|ktap: a figure against its peer, as JSON in the last line
 	@$(BIN)/python -c 'import tests.bench.$(NAME) as b; b.main()'
 
-chaos: setup-dev packages ## ROUNDS=n SEED=n: kill everything at random; the outcome must not change
-	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED)
+chaos: setup-dev packages ## ROUNDS=n SEED=n: kill everything at random; OUTAGE=2m: Patchwork in each trouble for so long
+	@$(BIN)/python -m tests.chaos $(if $(OUTAGE),--outage $(OUTAGE),--rounds $(ROUNDS)) --seed $(SEED)
 
 acceptance: setup-dev ## the main job on the kernel source, rooms apart, as compose.yaml says
 	@tools/packages git postgresql rabbitmq-server openssh-server openssh-client chromium nginx-light gcc make libc6-dev libcap-dev rsync iproute2 linux-source-6.1 xz-utils

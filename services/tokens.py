@@ -3,15 +3,13 @@
 import argparse
 import getpass
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.db.pool import Connection, connect
 from shared.db.tokens import LONGEST, Order, create, listed, revoke, rotate
 from shared.errors import Refused
-from shared.floor import dsn_of
+from shared.floor import connected
 from shared.model.tokens import GLOBBED, Minted, Right, Scope
 from shared.settings import Settings, parse_duration
 
@@ -74,15 +72,6 @@ def _duration(text: str) -> timedelta:
     return value
 
 
-@asynccontextmanager
-async def _owner(settings: Settings) -> AsyncIterator[Connection]:
-    conn = await connect(dsn_of(settings))
-    try:
-        yield conn
-    finally:
-        await conn.close()
-
-
 async def _create(args: argparse.Namespace, settings: Settings) -> int:
     if args.remote and args.remote not in {r.name for r in settings.remotes}:
         known = ", ".join(r.name for r in settings.remotes) or "none"
@@ -90,7 +79,7 @@ async def _create(args: argparse.Namespace, settings: Settings) -> int:
     if unknown := [p for p in args.project if p not in settings.projects]:
         raise Refused(f"no project {', '.join(unknown)}; there is {', '.join(settings.projects)}")
     order = Order(args.name, args.remote, tuple(args.scope), args.lasts, tuple(args.project), args.sandbox)
-    async with _owner(settings) as conn:
+    async with connected(settings) as conn:
         minted = await create(conn, order, getpass.getuser())
     return _show(minted, args.json, "keep it: it is not shown again")
 
@@ -103,20 +92,20 @@ def _show(minted: Minted, as_json: bool, words: str) -> int:
 
 
 async def _rotate(args: argparse.Namespace, settings: Settings) -> int:
-    async with _owner(settings) as conn:
+    async with connected(settings) as conn:
         minted = await rotate(conn, args.id, getpass.getuser(), args.overlap)
     return _show(minted, args.json, f"successor of {args.id}, which ends soon; it is not shown again")
 
 
 async def _revoke(args: argparse.Namespace, settings: Settings) -> int:
-    async with _owner(settings) as conn:
+    async with connected(settings) as conn:
         await revoke(conn, args.id, getpass.getuser(), args.why)
     print(f"token {args.id} is refused from now on")
     return 0
 
 
 async def _list(args: argparse.Namespace, settings: Settings) -> int:
-    async with _owner(settings) as conn:
+    async with connected(settings) as conn:
         rows = [dict(row) for row in await listed(conn)]
     if args.json:
         print(json.dumps(rows, default=_plain, indent=1))

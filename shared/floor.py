@@ -13,7 +13,7 @@ from shared.bus.postgres import PostgresBus
 from shared.clock import Clock, wall
 from shared.db.bells import Bells
 from shared.db.embedded import Embedded
-from shared.db.pool import Pool, open_pool
+from shared.db.pool import Connection, Pool, connect, open_pool
 from shared.settings import Settings, secret
 
 
@@ -44,6 +44,16 @@ def dsn_of(settings: Settings) -> str:
         given = os.environ.get(settings.database.url_env) or settings.database.url
         return given or secret(env=settings.database.url_env, what="database.url_env")
     return settings.database.url or Embedded(settings.data).dsn
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Connection]:
+    """One connection for a command of a person, with the rights of whoever logs in."""
+    conn = await connect(dsn_of(settings))
+    try:
+        yield conn
+    finally:
+        await conn.close()
 
 
 def bus_url(settings: Settings) -> str:

@@ -32,6 +32,11 @@ class Answer:
     def kind(self) -> str:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    def retry_after(self, most: float) -> float | None:
+        """Seconds that the server asks us to wait, `most` if it asks for more; None if it names none, or a date."""
+        text = self.headers.get("retry-after", "").strip()
+        return min(float(text), most) if text.isascii() and text.isdigit() else None
+
     def text(self) -> str:
         return self.body.decode("utf-8", "replace")
 

@@ -13,6 +13,9 @@ WORK = Counter("netci_work", "Pieces of work ended", ["room", "kind", "outcome"]
 OUTSIDE = Counter("netci_outside_requests", "Requests to the outside", ["to", "outcome"], registry=REGISTRY)
 OUTSIDE_SECONDS = Histogram("netci_outside_seconds", "Time of requests to the outside", ["to"], registry=REGISTRY)
 HEALTH = Gauge("netci_health", "1 if the outside thing answers, else 0", ["room", "name"], registry=REGISTRY)
+FOUND = Counter(
+    "netci_series_found", "Series of a source by the poll that first saw them", ["source", "by"], registry=REGISTRY
+)
 CASES = Counter("netci_cases", "Cases written to the ledger", ["remote", "result"], registry=REGISTRY)
 POSTS = Counter("netci_posts", "Checks posted", ["project", "context", "outcome"], registry=REGISTRY)
 LAG = Gauge("netci_queue_due", "Deliveries due", ["queue"], registry=REGISTRY)

@@ -5,16 +5,15 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from services.branch import orders, resolve
 from services.branch.store import SQL
-from shared.db.pool import Connection, Record, connect
+from shared.db.pool import Connection, Record
 from shared.errors import Missing, NetciError, Refused, Transient
-from shared.floor import dsn_of
+from shared.floor import connected
 from shared.settings import Settings
 
 _STEP = {"planned": "composing", "built": "pushing", "pushed": "announcing"}
@@ -82,15 +81,6 @@ def _add_resolve(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     parser.set_defaults(run=_resolve)
 
 
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[Connection]:
-    conn = await connect(dsn_of(settings))
-    try:
-        yield conn
-    finally:
-        await conn.close()
-
-
 def _complain(exc: NetciError) -> int:
     """Say what is wrong; 2 for what the caller can mend, 3 for what is away, 1 for the rest."""
     print(f"netci: {exc}", file=sys.stderr)
@@ -103,7 +93,7 @@ def _say(args: argparse.Namespace, facts: Mapping[str, Any], text: str) -> None:
 
 async def _cut(args: argparse.Namespace, settings: Settings) -> int:
     try:
-        async with _database(settings) as conn:
+        async with connected(settings) as conn:
             request = await orders.request_cut(conn, settings, args.stream, args.series, args.why, getpass.getuser())
             if not args.wait:
                 _say(args, {"request": request, "stream": args.stream}, f"a branch of {args.stream} is asked for")
@@ -143,7 +133,7 @@ def _ended(args: argparse.Namespace, row: Record) -> int:
 
 async def _order(args: argparse.Namespace, settings: Settings) -> int:
     try:
-        async with _database(settings) as conn:
+        async with connected(settings) as conn:
             by = getpass.getuser()
             if args.verb == "release":
                 done = await orders.release(conn, args.message_id, args.why, by)
@@ -161,7 +151,7 @@ async def _order(args: argparse.Namespace, settings: Settings) -> int:
 
 async def _list(args: argparse.Namespace, settings: Settings) -> int:
     try:
-        async with _database(settings) as conn:
+        async with connected(settings) as conn:
             rows = await conn.fetch(SQL["list_series"], args.project, args.limit)
     except NetciError as exc:
         return _complain(exc)
@@ -183,7 +173,7 @@ async def _resolve(args: argparse.Namespace, settings: Settings) -> int:
             return OK
         if args.go_on:
             return await _remember(args, settings)
-        async with _database(settings) as conn:
+        async with connected(settings) as conn:
             folder, files = await resolve.prepare(conn, settings, args.stream, args.merge)
     except NetciError as exc:
         return _complain(exc)

@@ -5,8 +5,7 @@ import json
 from typing import Any
 
 from services.ingest.store import SQL
-from shared.db.pool import connect
-from shared.floor import dsn_of
+from shared.floor import connected
 from shared.settings import Settings
 
 
@@ -32,15 +31,12 @@ async def sources(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _read(settings: Settings) -> list[dict[str, Any]]:
-    conn = await connect(dsn_of(settings))
-    try:
+    async with connected(settings) as conn:
         found = [dict(row) for row in await conn.fetch(SQL["sources"])]
         for source in found:
             counts = await conn.fetch(SQL["count_states"], source["project"])
             source["series"] = {row["state"]: row["series"] for row in counts}
-        return found
-    finally:
-        await conn.close()
+    return found
 
 
 def _line(source: dict[str, Any]) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-from services.ingest.sources.patchwork import PatchworkSource, http_for
+from services.ingest.sources.patchwork import PatchworkSource, reading
 from shared.doctor import Finding
 from shared.errors import NetciError, Refused, Transient
-from shared.settings import Patchwork, Settings, secret
+from shared.patchwork import token_of
+from shared.settings import Patchwork, Settings
 
 
 async def examine(settings: Settings) -> list[Finding]:
@@ -20,7 +21,7 @@ async def examine(settings: Settings) -> list[Finding]:
 
 async def _patchwork(settings: Settings, name: str, table: Patchwork) -> AsyncIterator[Finding]:
     what = f"projects.{name}.patchwork"
-    async with http_for(table, settings.public_url) as http:
+    async with reading(table, settings.public_url) as http:
         try:
             facts = await PatchworkSource(name, table, http).open()
         except Refused as exc:
@@ -38,14 +39,12 @@ async def _token(settings: Settings, what: str, table: Patchwork, version: str) 
     """A harmless read with the token: Patchwork refuses a wrong one even where none is needed."""
     key = "token_env" if table.token_env else "token_file"
     try:
-        token = secret(env=table.token_env, file=table.token_file, what=f"{what}.{key}")
+        token = token_of(table)
     except Refused as exc:
         return Finding(False, f"{what}.{key}", str(exc), "only report posts; another room may do without the token")
-    async with http_for(table, settings.public_url) as http:
+    async with reading(table, settings.public_url, token) as http:
         try:
-            answer = await http.request(
-                "GET", f"/api/{version}/projects/{table.project}/", headers={"authorization": f"Token {token}"}
-            )
+            answer = await http.request("GET", f"/api/{version}/projects/{table.project}/")
         except Transient as exc:
             return Finding(False, f"{what}.{key}", str(exc), "try again")
     if answer.status == 403:

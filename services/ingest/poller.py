@@ -7,6 +7,7 @@ free.
 """
 
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,12 +26,15 @@ from shared.db.work import enqueue
 from shared.errors import Missing, Refused, Transient
 from shared.floor import Floor
 from shared.health import report_health
+from shared.metrics import FOUND
 from shared.pauses import paused
 from shared.race import race
 
 log = structlog.get_logger(__name__)
 
 MANY = 5
+REMEMBERED = 10_000
+"""Series whose first sight is remembered, so that each counts once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Poller:
     rules: Rules
     times: Times
     _troubles: dict[str, str] = field(default_factory=dict)
+    _found: Counter[str] = field(default_factory=Counter)
+    _seen: dict[int, None] = field(default_factory=dict)
 
     async def run(self, number: int) -> Never:
         await self._again("open", timedelta(0), self._open)
@@ -112,11 +118,16 @@ class Poller:
             await self._again("queue", timedelta(0), self.queue)
 
     async def _tell(self, name: str, trouble: str) -> None:
-        """One line of health for all polls: what each that is in trouble says."""
+        """One line of health for all polls: what each that is in trouble says, or what they found so far.
+
+        A source that loses its events answers well all the time; that others find its series is how it shows.
+        """
         self._troubles[name] = trouble
         text = "; ".join(f"{poll}: {text}" for poll, text in self._troubles.items() if text)
+        found = ", ".join(f"{n} by {poll}" for poll, n in sorted(self._found.items()))
         health = f"{self.source.name}:{self.source.project}"
-        await report_health(self.floor, health, not text, text, self.source.project)
+        said = text or (f"series found since the start: {found}" if found else "")
+        await report_health(self.floor, health, not text, said, self.source.project)
 
     async def _open(self) -> None:
         facts = await self.source.open()
@@ -145,7 +156,7 @@ class Poller:
         states = await self._catch_up(wanted)
         await self._watch(news.sightings)
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            await self._order(conn, wanted, states)
+            await self._order(conn, "news", wanted, states)
             await self.store.move_cursor(conn, news.place)
 
     async def reconcile(self) -> None:
@@ -160,7 +171,7 @@ class Poller:
         states = await self._catch_up(wanted)
         await self._watch(newest)
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            await self._order(conn, wanted, states)
+            await self._order(conn, "number", wanted, states)
             top = max([head, *(seen.external_id for seen in newest)])
             await self.store.mark_reconciled(conn, memory.low_water, top)
 
@@ -195,7 +206,7 @@ class Poller:
         wanted = [listed.get(id_, Sighting(id_)) for id_ in unknown]
         await self._watch(wanted)
         async with self.floor.pool.acquire() as conn, conn.transaction():
-            await self._order(conn, [seen for seen in wanted if seen.complete], unknown)
+            await self._order(conn, "queue", [seen for seen in wanted if seen.complete], unknown)
             await self.store.mark_queue_synced(conn)
 
     async def _watch(self, sightings: Iterable[Sighting]) -> None:
@@ -206,7 +217,11 @@ class Poller:
                     await self.store.note_incomplete(conn, seen)
 
     async def _order(
-        self, conn: Connection, wanted: Iterable[Sighting], states: Mapping[int, Iterable[PatchState]] | None = None
+        self,
+        conn: Connection,
+        by: str,
+        wanted: Iterable[Sighting],
+        states: Mapping[int, Iterable[PatchState]] | None = None,
     ) -> None:
         """Ask for series to be taken in; twice is once.
 
@@ -225,6 +240,16 @@ class Poller:
                 },
             }
             await enqueue(conn, ROOM, "take", f"{self.source.label}/{seen.external_id}", payload)
+            self._count(by, seen.external_id)
+
+    def _count(self, by: str, series: int) -> None:
+        if series in self._seen:
+            return
+        self._seen[series] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        self._found[by] += 1
+        FOUND.labels(self.source.label, by).inc()
 
     async def _change_all(self, *changes: Mapping[int, Sequence[PatchState]]) -> None:
         for series, states in [item for change in changes for item in change.items()]:

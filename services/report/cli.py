@@ -3,8 +3,7 @@
 import argparse
 import getpass
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +12,9 @@ from services.report.rebuild import rebuild_rollups
 from services.report.store import SQL
 from shared.clock import wall
 from shared.db.outbox import SQL as FLOOR_SQL
-from shared.db.pool import Connection, connect
+from shared.db.pool import Connection
 from shared.errors import Refused
-from shared.floor import dsn_of
+from shared.floor import connected
 from shared.model.results import CheckState
 from shared.pauses import KINDS, pause, resume
 from shared.settings import Settings
@@ -90,25 +89,16 @@ def _add_rebuild(subparsers: Subparsers) -> None:
     parser.set_defaults(run=run_rebuild)
 
 
-@asynccontextmanager
-async def _connected(settings: Settings) -> AsyncIterator[Connection]:
-    conn = await connect(dsn_of(settings))
-    try:
-        yield conn
-    finally:
-        await conn.close()
-
-
 async def run_pause(args: argparse.Namespace, settings: Settings) -> int:
     check_name(args.kind, args.name, settings)
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         await pause(conn, args.kind, args.name, args.why, getpass.getuser())
     print(f"{args.kind} {args.name} is paused; resume with: netci resume {args.kind} {args.name} --why …")
     return 0
 
 
 async def run_resume(args: argparse.Namespace, settings: Settings) -> int:
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         was = await resume(conn, args.kind, args.name, args.why, getpass.getuser())
     print(f"{args.kind} {args.name} goes on" if was else f"{args.kind} {args.name} was not paused")
     return 0 if was else 1
@@ -130,7 +120,7 @@ def check_name(kind: str, name: str, settings: Settings) -> None:
 
 async def run_verdict(args: argparse.Namespace, settings: Settings) -> int:
     who, state = getpass.getuser(), CheckState(args.state)
-    async with _connected(settings) as conn, conn.transaction():
+    async with connected(settings) as conn, conn.transaction():
         deciding = Deciding(settings)
         verdict = await deciding.by_hand(conn, args.message_id, args.context, state, args.why, who, wall())
         subject, detail = f"series/{verdict.series}", {"context": args.context, "state": args.state}
@@ -140,7 +130,7 @@ async def run_verdict(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def run_posts(args: argparse.Namespace, settings: Settings) -> int:
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         if args.retry_refused:
             again = await conn.fetch(SQL["retry_refused"])
             await conn.execute(FLOOR_SQL["notify"], "netci_work", "report")
@@ -156,7 +146,7 @@ async def run_posts(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def run_dead(args: argparse.Namespace, settings: Settings) -> int:
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         if args.replay:
             return await _replay(conn)
         letters = [dict(r) for r in await conn.fetch(FLOOR_SQL["dead_letters"])]
@@ -176,7 +166,7 @@ async def run_dead(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def run_rebuild(args: argparse.Namespace, settings: Settings) -> int:
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         made = await rebuild_rollups(conn, lambda run: print(f"\r{args.what}: run {run}", end="", flush=True))
     print(f"\r{args.what}: {made} runs summed")
     return 0

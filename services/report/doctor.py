@@ -1,12 +1,12 @@
 """What report needs from outside: a Patchwork that answers, and where posting is on a token that it takes."""
 
-from services.report.channels.patchwork.adapter import http_of, token_of
+from services.report.channels.patchwork.adapter import posting
 from services.report.channels.patchwork.wire import API
 from shared.db.outbox import SQL as FLOOR_SQL
-from shared.db.pool import connect
 from shared.doctor import Finding
 from shared.errors import NetciError, Refused, Transient
-from shared.floor import dsn_of
+from shared.floor import connected
+from shared.patchwork import token_of
 from shared.settings import Patchwork, Settings
 
 
@@ -31,7 +31,7 @@ async def _posting(name: str, post: str, config: Patchwork, public_url: str) -> 
     if post == "on" and not token:
         return Finding(False, what, "no token", f"set projects.{name}.patchwork.token_env or token_file")
     try:
-        async with http_of(config, token, public_url) as http:
+        async with posting(config, token, public_url) as http:
             answer = await http.request("GET", f"{API}/projects/{config.project}/")
     except Transient as exc:
         return Finding(False, what, str(exc), "check the address and the network")
@@ -65,13 +65,10 @@ def _counting(settings: Settings) -> Finding:
 
 async def _dead(settings: Settings) -> Finding:
     try:
-        conn = await connect(dsn_of(settings))
+        async with connected(settings) as conn:
+            letters = await conn.fetch(FLOOR_SQL["dead_letters"])
     except (NetciError, OSError) as exc:
         return Finding(False, "dead letters", str(exc), "start it, or netci up")
-    try:
-        letters = await conn.fetch(FLOOR_SQL["dead_letters"])
-    finally:
-        await conn.close()
     if not letters:
         return Finding(True, "dead letters", "none")
     return Finding(False, "dead letters", f"{len(letters)} events could not be handled", "netci dead, then --replay")

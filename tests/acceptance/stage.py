@@ -1,11 +1,11 @@
 """The stage: what an operator prepares, the servers, the outside, and the rooms as compose.yaml has them."""
 
-import json
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
+from shared.practice.config import Tables, a_project, toml
 from shared.practice.kernel import import_kernel
 from tests.acceptance import box
 from tests.acceptance.box import Box
@@ -22,54 +22,40 @@ _TESTS = (
 _PROGRAMS = " ".join(name for name in _TESTS if "." not in name and not name.startswith("run_"))
 _CHECKOUT = ("tools/testing/selftests", "tools/include", "tools/scripts", "tools/build", "scripts")
 
-PROJECT = f"""
-[projects.netdev]
-post = "on"
-[projects.netdev.patchwork]
-url = "http://patchwork"
-project = "netdevbpf"
-token_file = "/run/secrets/patchwork_token"
-poll = "1s"
-[projects.netdev.triage]
-preset = "netdev"
-[projects.netdev.trees.net-next]
-git = "git://forge/net-next.git"
-tags = ["net-next"]
-[projects.netdev.trees.net]
-git = "git://forge/net.git"
-tags = ["net"]
-kind = "fixes"
-[projects.netdev.streams.net-next]
-tree = "net-next"
-merge = ["net"]
-every = "1w"
-push = "git@forge:testing.git"
-push_key_file = "/run/secrets/push_key"
-push_known_hosts = "/etc/netci/known_hosts"
-public = "git://forge/testing.git"
-expect = "10m"
-[[remotes]]
-name = "lab"
-report = true
-[[executors]]
-remote = "lab"
-name = "selftests-net"
-streams = ["net-next"]
-deadline = "15m"
-[executors.suite]
-kind = "kselftest"
-targets = ["net"]
-tests = {json.dumps(list(_TESTS))}
-checkout = {json.dumps(list(_CHECKOUT))}
-[executors.suite.make_vars]
-TEST_GEN_PROGS = "$(addprefix $(OUTPUT)/,{_PROGRAMS})"
-TEST_GEN_FILES = "$(addprefix $(OUTPUT)/,socket udpgso reuseport_addr_any)"
-[executors.driver]
-kind = "ssh"
-hosts = ["root@alpha", "root@beta"]
-key_file = "/run/secrets/host_key"
-known_hosts = "/etc/netci/known_hosts"
-"""
+_PUSHED = {
+    "push": "git@forge:testing.git",
+    "push_key_file": "/run/secrets/push_key",
+    "push_known_hosts": "/etc/netci/known_hosts",
+    "public": "git://forge/testing.git",
+    "expect": "10m",
+}
+_SUITE = {
+    "kind": "kselftest",
+    "targets": ["net"],
+    "tests": list(_TESTS),
+    "checkout": list(_CHECKOUT),
+    "make_vars": {
+        "TEST_GEN_PROGS": f"$(addprefix $(OUTPUT)/,{_PROGRAMS})",
+        "TEST_GEN_FILES": "$(addprefix $(OUTPUT)/,socket udpgso reuseport_addr_any)",
+    },
+}
+_DRIVER = {
+    "kind": "ssh",
+    "hosts": ["root@alpha", "root@beta"],
+    "key_file": "/run/secrets/host_key",
+    "known_hosts": "/etc/netci/known_hosts",
+}
+
+
+def project() -> Tables:
+    """What an operator writes below the mark of config/compose.toml."""
+    trees = {name: {"git": f"git://forge/{name}.git"} for name in ("net-next", "net")}
+    tables = a_project(patchwork="http://patchwork", trees=trees, stream=_PUSHED)
+    tables["projects"]["netdev"]["patchwork"]["token_file"] = "/run/secrets/patchwork_token"
+    tables["remotes"] = [{"name": "lab", "report": True}]
+    executor = {"remote": "lab", "name": "selftests-net", "streams": ["net-next"], "deadline": "15m"}
+    tables["executors"] = [{**executor, "suite": _SUITE, "driver": _DRIVER}]
+    return tables
 
 
 class Stage:
@@ -98,7 +84,7 @@ class Stage:
         shipped = (ROOT / "config/compose.toml").read_text()
         ours, mark, _ = shipped.partition("# ---- yours from here on")
         assert mark, "config/compose.toml has lost its mark"
-        (self.project / "config/netci.toml").write_text(ours + PROJECT)
+        (self.project / "config/netci.toml").write_text(ours + toml(project()))
 
     def _fill(self, name: str) -> str:
         public = key_pair(self.folder / name)

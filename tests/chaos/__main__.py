@@ -2,6 +2,9 @@
 
 Runs a whole netci twice on practice servers: once undisturbed, once with the kills that the seed gives, and compares
 every check, verdict, case and event. Exit code 0 if nothing but the time differs and nothing is left over.
+
+With --outage nobody is killed: Patchwork is in one trouble after the other, each for so long, while series arrive and
+branches are cut. Exit code 0 if nothing was lost, nothing was posted twice, and the troubles could be seen.
 """
 
 import argparse
@@ -9,8 +12,12 @@ import asyncio
 import random
 import sys
 import time
+from datetime import timedelta
 
+from shared.errors import first_of
+from shared.settings import parse_duration
 from tests.chaos.killer import Say
+from tests.chaos.outages import TROUBLES, Row, outages, table
 from tests.chaos.run import Report, compare
 
 
@@ -21,17 +28,44 @@ def main() -> None:
     parser.add_argument("--bus", choices=("rabbit", "postgres"), default="rabbit")
     parser.add_argument("--verbose", action="store_true", help="say what is posted, cut and killed, as it happens")
     parser.add_argument("--keep", action="store_true", help="leave the folders with logs, stores and blobs")
+    parser.add_argument("--outage", type=_duration, default=None, metavar="DURATION",
+                        help="instead of killing: Patchwork in each trouble there is, for so long; as 2m")  # fmt: skip
     args = parser.parse_args()
     seed = random.SystemRandom().randrange(1 << 31) if args.seed is None else args.seed
+    if args.outage is not None:
+        sys.exit(_outages(args.outage, seed))
     print(f"chaos: {args.rounds} rounds, seed {seed}, bus {args.bus}", flush=True)
     say = _teller(args.verbose)
     try:
         report = asyncio.run(compare(seed, args.rounds, broker=args.bus == "rabbit", say=say, keep=args.keep))
     except* AssertionError as several:
-        print(f"WRONG: {_first(several)}\n--seed {seed} repeats it")
+        print(f"WRONG: {first_of(several)}\n--seed {seed} repeats it")
         sys.exit(1)
     _print(report, seed)
     sys.exit(1 if report.faults else 0)
+
+
+def _duration(text: str) -> float:
+    try:
+        found = parse_duration(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {fault}") from None
+    assert isinstance(found, timedelta)
+    return found.total_seconds()
+
+
+def _outages(length: float, seed: int) -> int:
+    """0 only if nothing was lost, nothing was doubled, and all could be seen."""
+    print(f"outages: {len(TROUBLES)} troubles of {length:g} s each, seed {seed}", flush=True)
+    rows: list[Row] = []
+    wrong = ""
+    try:
+        asyncio.run(outages(length, seed, _teller(True), rows))
+    except* AssertionError as several:
+        wrong = str(first_of(several))
+    print(table(rows))
+    print(f"WRONG: {wrong}\n--seed {seed} repeats it" if wrong else "nothing was lost, and nothing was posted twice")
+    return 1 if wrong else 0
 
 
 def _teller(verbose: bool) -> Say:
@@ -42,11 +76,6 @@ def _teller(verbose: bool) -> Say:
             print(f"{time.monotonic() - start:7.1f}s  {text}", flush=True)
 
     return say
-
-
-def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    inner = several.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _print(report: Report, seed: int) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.db.pool import Connection, connect
+from shared.practice.demo.judge import patches_of
 from shared.practice.tree import git
-from tests.chaos.play import patches_of
 from tests.chaos.stage import Stage
 
 BRANCH = re.compile(r"net-next-\d{4}-\d\d-\d\d--\d\d-\d\d")
@@ -83,7 +83,7 @@ def _checks(stage: Stage, names: _Names) -> Iterator[tuple[str, str]]:
     """On each patch what stands there in each context, in order, each as often as it was posted."""
     for wave in stage.waves:
         for series in wave.series:
-            for number, patch in enumerate(patches_of(stage, series), 1):
+            for number, patch in enumerate(patches_of(stage.patchwork, series), 1):
                 said: dict[str, list[str]] = {}
                 for check in stage.patchwork.pw.checks_of(patch):
                     line = f"{check.state} {names.text(check.description)!r} {check.target_url}"

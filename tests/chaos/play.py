@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from shared.errors import Missing
+from shared.practice.demo.judge import states_of
 from shared.practice.world_series import PracticeSeries, Role
 from tests.chaos.killer import Killer, Say
 from tests.chaos.plan import Round
@@ -105,12 +105,7 @@ class Play:
         await self._until(settled, f"{', '.join(s.name for s in several)} are applied and told so")
 
     def _states(self, series: PracticeSeries, context: str) -> set[str]:
-        """The newest state in `context` on each of its patches; "" for none."""
-        found = set()
-        for patch in patches_of(self.stage, series):
-            states = [str(c.state) for c in self.stage.patchwork.pw.checks_of(patch) if c.context == context]
-            found.add(states[-1] if states else "")
-        return found
+        return states_of(self.stage.patchwork, series, context)
 
     async def _until(self, done: "Callable[[], object]", what: str) -> None:
         try:
@@ -120,15 +115,6 @@ class Play:
         except TimeoutError:
             tails = "\n".join(f"--- {room.name}\n{room.tail()}" for room in self.stage.rooms.values())
             raise AssertionError(f"after {PATIENCE:.0f} s it is still not so that {what}\n{tails}") from None
-
-
-def patches_of(stage: Stage, series: PracticeSeries) -> list[int]:
-    """The ids of its patches on Patchwork; none before all of them have come."""
-    ids = series.message_ids[1:] if series.cover else series.message_ids
-    try:
-        return [stage.patchwork.pw.patch_of(f"<{m}>", "netdevbpf").id for m in ids]
-    except Missing:
-        return []
 
 
 _STEPS = (

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from shared.db.migrate import migrate
 from shared.db.pool import connect
+from shared.practice.config import Tables, on_practice_servers, toml
 from shared.practice.hosts import Fleet, served_hosts
 from shared.practice.patchwork import Served, served
 from shared.practice.tree import PracticeTree, git
@@ -26,61 +27,6 @@ from tests.support.rabbitmq import RabbitMQ, free_port
 
 LEASE = "3"
 ROOT = Path(__file__).resolve().parents[2]
-
-CONFIG = """\
-data = "{data}"
-[database]
-url = "{database}"
-{bus}
-[web]
-listen = "127.0.0.1:{web}"
-public_url = "https://netci.example"
-[ingest]
-listen = "127.0.0.1:{ingest}"
-[disk]
-free = 0
-[projects.netdev]
-post = "on"
-[projects.netdev.patchwork]
-url = "{patchwork}"
-project = "netdevbpf"
-token_env = "NETCI_PATCHWORK_TOKEN"
-poll = "1s"
-reconcile = "10s"
-sync_queue = "20s"
-timeout = "20s"
-[projects.netdev.triage]
-preset = "netdev"
-[projects.netdev.trees.net-next]
-git = "{tree}"
-branch = "main"
-tags = ["net-next"]
-[projects.netdev.trees.net]
-git = "{tree}"
-branch = "net"
-tags = ["net"]
-kind = "fixes"
-[projects.netdev.streams.net-next]
-tree = "net-next"
-merge = ["net"]
-every = "52w"
-push = "git://127.0.0.1:{remote}/testing.git"
-public = "file://{testing}"
-context = "contest"
-skips = "ignore"
-[[remotes]]
-name = "metal"
-report = true
-[[executors]]
-remote = "metal"
-name = "vmksft-net"
-streams = ["net-next"]
-suite = {{ kind = "kselftest", targets = ["net"] }}
-driver = {{ kind = "ssh", hosts = [{hosts}], key_file = "{key}", known_hosts = "{known_hosts}" }}
-retries = 1
-deadline = "60m"
-hold = "{lease}s"
-"""
 
 
 @dataclass
@@ -172,16 +118,30 @@ async def _database(stack: AsyncExitStack, folder: Path) -> LastingPostgres:
 async def _configure(stack: AsyncExitStack, stage: Stage) -> None:
     git(stage.folder, "init", "-q", "--bare", str(stage.testing))
     remote = await _remote(stack, stage)
-    stage.config.write_text(
-        CONFIG.format(
-            data=stage.folder / "data", database=stage.database.dsn,
-            bus=f'[bus]\nurl = "{stage.broker.url}"' if stage.broker else "", web=free_port(), ingest=free_port(),
-            patchwork=stage.patchwork.url, tree=stage.tree.url, remote=remote, testing=stage.testing,
-            hosts=", ".join(f'"{a}"' for a in stage.fleet.addresses), key=stage.fleet.key_file,
-            known_hosts=stage.fleet.known_hosts, lease=LEASE,
-        )
-    )  # fmt: skip
+    stage.config.write_text(toml(_tables(stage, f"git://127.0.0.1:{remote}/testing.git")))
     (stage.folder / "data").mkdir(mode=0o711)
+
+
+def _tables(stage: Stage, push: str) -> Tables:
+    tables: Tables = {
+        "data": str(stage.folder / "data"),
+        "database": {"url": stage.database.dsn},
+        "web": {"listen": f"127.0.0.1:{free_port()}", "public_url": "https://netci.example"},
+        "ingest": {"listen": f"127.0.0.1:{free_port()}"},
+        **on_practice_servers(
+            patchwork=stage.patchwork.url,
+            tree=stage.tree.url,
+            fleet=stage.fleet,
+            push=push,
+            public=f"file://{stage.testing}",
+        ),
+    }
+    if stage.broker:
+        tables["bus"] = {"url": stage.broker.url}
+    often = {"reconcile": "10s", "sync_queue": "20s", "timeout": "20s"}
+    tables["projects"]["netdev"]["patchwork"] |= often
+    tables["executors"][0]["hold"] = f"{LEASE}s"
+    return tables
 
 
 async def _remote(stack: AsyncExitStack, stage: Stage) -> int:

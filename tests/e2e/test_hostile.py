@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from shared.practice.config import Tables
 from shared.practice.demo.stage import Stage, staged
 from shared.practice.tree import git
 from shared.practice.world_series import Role, World
@@ -97,17 +98,14 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
         yield Scene(stage, one, never)
 
 
-def _adapted(pull_from: list[str]) -> Callable[[str], str]:
+def _adapted(pull_from: list[str]) -> Callable[[Tables], None]:
     """One loopback network may be reached, so that the others are seen to be refused one by one."""
-    rules = (
-        f'pull_from = {json.dumps(pull_from)}\npull_timeout = "{SECONDS}s"\n'
-        f"pull_bytes = {BYTES}\npull_commits = {COMMITS}\n"
-    )
+    limits = {"pull_timeout": f"{SECONDS}s", "pull_bytes": BYTES, "pull_commits": COMMITS}
 
-    def adapt(text: str) -> str:
-        text += f'[outgoing]\nallow_private = ["{NETWORK}"]\n'
-        text = text.replace('poll = "1s"\n', f'poll = "1s"\n{rules}')
-        return text.replace('targets = ["net"] }', 'targets = ["net"], longest = "6s" }')
+    def adapt(tables: Tables) -> None:
+        tables["outgoing"] = {"allow_private": [NETWORK]}
+        tables["projects"]["netdev"]["patchwork"] |= {"pull_from": pull_from, **limits}
+        tables["executors"][0]["suite"]["longest"] = "6s"
 
     return adapt
 

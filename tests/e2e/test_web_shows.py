@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from shared.practice.config import Tables
 from shared.practice.demo.stage import Stage, staged
 from shared.practice.world_series import Role
 from tests.e2e.programs import free_listen
@@ -19,9 +20,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage() -> AsyncIterator[Stage]:
     """With polls so close together that what is over is seen to be over."""
-    often = 'poll = "1s"\nsync_queue = "2s"\nreconcile = "2s"\n'
-    async with staged(11, free_listen(), adapt=lambda text: text.replace('poll = "1s"\n', often)) as one:
+    async with staged(11, free_listen(), adapt=_often) as one:
         yield one
+
+
+def _often(tables: Tables) -> None:
+    tables["projects"]["netdev"]["patchwork"] |= {"sync_queue": "2s", "reconcile": "2s"}
 
 
 async def _page(stage: Stage, path: str) -> str:

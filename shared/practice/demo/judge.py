@@ -13,6 +13,24 @@ MENDED = (Role.GOOD, Role.FLAKY, Role.NEW)
 """On the second branch, the breaking one being held."""
 
 
+def patches_of(site: Served, series: PracticeSeries) -> list[int]:
+    """The ids of its patches; none before all of them have come."""
+    ids = series.message_ids[1:] if series.cover else series.message_ids
+    try:
+        return [site.patchwork.patch_of(f"<{m}>", "netdevbpf").id for m in ids]
+    except Missing:
+        return []
+
+
+def states_of(site: Served, series: PracticeSeries, context: str) -> set[str]:
+    """The newest state in `context` on each patch of the series; "" for a patch without one."""
+    found = set()
+    for patch in patches_of(site, series):
+        states = [str(c.state) for c in site.patchwork.checks_of(patch) if c.context == context]
+        found.add(states[-1] if states else "")
+    return found
+
+
 class Judge:
     """Compares checks with what each role deserves."""
 
@@ -24,27 +42,14 @@ class Judge:
     # What was posted
 
     def state(self, series: PracticeSeries, context: str) -> set[str]:
-        """The newest state in `context` on each patch of the series; "" for a patch without one."""
-        found = set()
-        for patch in self._patches(series):
-            states = [str(c.state) for c in self._site.patchwork.checks_of(patch) if c.context == context]
-            found.add(states[-1] if states else "")
-        return found
+        return states_of(self._site, series, context)
 
     def text(self, series: PracticeSeries, context: str) -> str:
-        for patch in self._patches(series):
+        for patch in patches_of(self._site, series):
             for check in reversed(self._site.patchwork.checks_of(patch)):
                 if check.context == context:
                     return str(check.description)
         return ""
-
-    def _patches(self, series: PracticeSeries) -> list[int]:
-        """The ids of its patches; none before all of them have come."""
-        ids = series.message_ids[1:] if series.cover else series.message_ids
-        try:
-            return [self._site.patchwork.patch_of(f"<{m}>", "netdevbpf").id for m in ids]
-        except Missing:
-            return []
 
     def _role(self, role: Role) -> PracticeSeries:
         return self._world.by_role(role)
@@ -76,7 +81,7 @@ class Judge:
         self._old_before = self._posts_on_old()
 
     def _posts_on_old(self) -> Counter[tuple[int, str, str]]:
-        old = set(self._patches(self._role(Role.OLD)))
+        old = set(patches_of(self._site, self._role(Role.OLD)))
         posts = self._site.counters.check_posts
         return Counter({key: n for key, n in posts.items() if key[0] in old})
 

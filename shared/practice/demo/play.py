@@ -8,7 +8,7 @@ from collections.abc import Callable
 from socket import AF_INET, AF_INET6
 from typing import Never
 
-from shared.errors import InfraError, NetciError, Refused
+from shared.errors import InfraError, NetciError, Refused, first_of
 from shared.practice.demo.judge import Judge, table
 from shared.practice.demo.narrate import Narrator
 from shared.practice.demo.stage import Stage, staged
@@ -29,7 +29,7 @@ async def demo(*, seed: int, once: bool, listen: str, keep: bool) -> int:
         _must_be_free(listen)
         return await _on_stage(seed, once, listen, keep)
     except* NetciError as several:
-        why = _innermost(several)
+        why = first_of(several)
         print(f"netci demo: {why}", file=sys.stderr)
         code = 2 if isinstance(why, Refused) else 3
     return code
@@ -44,11 +44,6 @@ def _must_be_free(listen: str) -> None:
     except (OSError, OverflowError, ValueError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else "that is no HOST:PORT"
         raise Refused(f"can't listen on {listen}: {why}; give another address with --listen HOST:PORT") from None
-
-
-def _innermost(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = several.exceptions[0]
-    return _innermost(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 async def _on_stage(seed: int, once: bool, listen: str, keep: bool) -> int:

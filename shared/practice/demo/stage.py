@@ -6,62 +6,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from shared.errors import InfraError, Transient
 from shared.http import Http, client
+from shared.practice.config import Tables, on_practice_servers, toml
 from shared.practice.hosts import Fleet, served_hosts
 from shared.practice.patchwork import Served, served
 from shared.practice.world_series import World, write
-
-CONFIG = """\
-data = "{data}"
-[web]
-listen = "{listen}"
-public_url = "http://{listen}"
-[disk]
-free = 0
-[projects.netdev]
-post = "on"
-[projects.netdev.patchwork]
-url = "{patchwork}"
-project = "netdevbpf"
-token_env = "NETCI_PATCHWORK_TOKEN"
-poll = "1s"
-[projects.netdev.triage]
-preset = "netdev"
-[projects.netdev.trees.net-next]
-git = "{tree}"
-branch = "main"
-tags = ["net-next"]
-[projects.netdev.trees.net]
-git = "{tree}"
-branch = "net"
-tags = ["net"]
-kind = "fixes"
-[projects.netdev.streams.net-next]
-tree = "net-next"
-merge = ["net"]
-every = "52w"
-push = "{testing}"
-public = "{testing}"
-context = "contest"
-skips = "ignore"
-[[remotes]]
-name = "metal"
-report = true
-[[executors]]
-remote = "metal"
-name = "vmksft-net"
-streams = ["net-next"]
-suite = {{ kind = "kselftest", targets = ["net"] }}
-driver = {{ kind = "ssh", hosts = {hosts}, key_file = "{key}", known_hosts = "{known_hosts}" }}
-retries = 1
-deadline = "30m"
-"""
 
 
 @dataclass
@@ -100,8 +55,8 @@ def _root() -> Path:
     return Path(__file__).resolve().parents[3]
 
 
-def _as_it_is(text: str) -> str:
-    return text
+def _as_it_is(tables: Tables) -> None:
+    """The configuration as the stage makes it."""
 
 
 def _nothing_more(world: World) -> None:
@@ -114,13 +69,13 @@ async def staged(
     listen: str,
     keep: bool = False,
     *,
-    adapt: Callable[[str], str] = _as_it_is,
+    adapt: Callable[[Tables], None] = _as_it_is,
     prepare: Callable[[World], None] = _nothing_more,
 ) -> AsyncIterator[Stage]:
     """Set the stage and clear it away; with `keep` the folder stays.
 
-    `adapt` is given the text of the configuration and gives the one that is used; `prepare` may do something to the
-    tree before netci first sees it.
+    `adapt` may change the tables of the configuration; `prepare` may do something to the tree before netci first
+    sees it.
     """
     folder = Path(tempfile.mkdtemp(prefix="netci-demo-", dir="/var/tmp"))
     folder.chmod(0o711)
@@ -130,7 +85,9 @@ async def staged(
             prepare(world)
             patchwork = await stack.enter_async_context(served())
             fleet = await stack.enter_async_context(served_hosts(2, folder / "hosts"))
-            _write_config(folder, world, patchwork, fleet, listen, adapt)
+            tables = _configured(folder, world, patchwork, fleet, listen)
+            adapt(tables)
+            (folder / "netci.toml").write_text(toml(tables))
             netci = await stack.enter_async_context(_program(folder, patchwork))
             http = await stack.enter_async_context(client("demo", f"http://{listen}", timeout=20))
             stage = Stage(folder, world, patchwork, fleet, http, netci)
@@ -141,20 +98,20 @@ async def staged(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_config(
-    folder: Path, world: World, patchwork: Served, fleet: Fleet, listen: str, adapt: Callable[[str], str]
-) -> None:
+def _configured(folder: Path, world: World, patchwork: Served, fleet: Fleet, listen: str) -> Tables:
     testing = folder / "testing.git"
     subprocess.run(["git", "init", "-q", "--bare", str(testing)], check=True, timeout=30)
-    text = CONFIG.format(
-        data=folder / "data", listen=listen, patchwork=patchwork.url, tree=world.tree.url, testing=f"file://{testing}",
-        hosts=_toml_list(fleet.addresses), key=fleet.key_file, known_hosts=fleet.known_hosts,
-    )  # fmt: skip
-    (folder / "netci.toml").write_text(adapt(text))
-
-
-def _toml_list(words: Sequence[str]) -> str:
-    return "[" + ", ".join(f'"{word}"' for word in words) + "]"
+    return {
+        "data": str(folder / "data"),
+        "web": {"listen": listen, "public_url": f"http://{listen}"},
+        **on_practice_servers(
+            patchwork=patchwork.url,
+            tree=world.tree.url,
+            fleet=fleet,
+            push=f"file://{testing}",
+            public=f"file://{testing}",
+        ),
+    }
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """Patchwork in trouble: nothing is lost, nothing comes twice, and the trouble is shown."""
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -134,6 +135,23 @@ async def test_events_lost_doubled_or_out_of_order(floor_for: FloorFor, site: Se
         for n in range(6):
             submit(site, a_series(f"tcp: number {n}"))
         await each_once(floor, 6)
+
+
+async def test_that_events_are_lost_shows_by_who_found_the_series(floor_for: FloorFor, site: Served) -> None:
+    floor = await floor_for("ingest", some_settings(site.url))
+
+    async def both() -> dict[str, int]:
+        _, text = await health(floor) or (True, "")
+        by = {poll: int(n) for n, poll in re.findall(r"(\d+) by (\w+)", text)}
+        return by if text.startswith("series found since the start: ") and sum(by.values()) == 2 else {}
+
+    async with at_work(floor):
+        await rounds(floor)
+        site.misbehave.add("lose-events", count=2)
+        for n in range(2):
+            submit(site, a_series(f"tcp: number {n}"))
+        await each_once(floor, 2)
+        assert "news" not in await until(floor, both)
 
 
 async def test_events_of_the_past(floor_for: FloorFor, site: Served) -> None:

@@ -6,26 +6,21 @@ from services.ingest.sources.base import Source
 from services.ingest.sources.patchwork.client import AT_ONCE
 from services.ingest.sources.patchwork.source import PatchworkSource
 from shared.http import Http
+from shared.patchwork import http_for
 from shared.settings import Patchwork, Project
 
 
-def http_for(settings: Patchwork, contact: str) -> Http:
-    """A client for this server. No token: reading needs none, and a wrong one makes even public reads fail.
-
-    The User-Agent says who asks and where to complain, which walls against bots want to know.
-    """
-    agent = settings.user_agent or f"netci (+{contact})"
-    base = settings.url.rstrip("/")
-    seconds = settings.timeout.total_seconds()
-    return Http("patchwork", base, headers={"user-agent": agent}, timeout=seconds, connections=AT_ONCE)
+def reading(config: Patchwork, contact: str, token: str = "") -> Http:
+    """A client that reads. With a token only to see whether the server takes it."""
+    return http_for(config, contact, name="patchwork", connections=AT_ONCE, token=token)
 
 
 async def open_patchwork(stack: AsyncExitStack, name: str, project: Project, contact: str) -> Source | None:
     """The Patchwork of a project; None if it has none."""
     if project.patchwork is None:
         return None
-    http = await stack.enter_async_context(http_for(project.patchwork, contact))
+    http = await stack.enter_async_context(reading(project.patchwork, contact))
     return PatchworkSource(name, project.patchwork, http)
 
 
-__all__ = ["PatchworkSource", "http_for", "open_patchwork"]
+__all__ = ["PatchworkSource", "open_patchwork", "reading"]

@@ -6,53 +6,57 @@ error page may come with any status, 200 included. Pure: the request was another
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.errors import Missing, Refused, Transient
+
+if TYPE_CHECKING:
+    from shared.http import Answer
 
 JSON = "application/json"
 _NEXT = re.compile(r"<[^<>]*\?([^<>]*)>\s*;\s*rel=\"?next\"?")
 TRIES = 3
 LONGEST_WAIT = 5.0
+LONGEST_ASKED = 3600.0
 
 
-def judge(status: int, kind: str, headers: Mapping[str, str], body: bytes, what: str) -> None:
+def judge(answer: "Answer", what: str) -> None:
     """Nothing for 200. Raises Missing (JSON 404), Refused (4xx, redirects) or Transient (with hint `retry_after`)."""
+    status, kind = answer.status, answer.kind
     match status:
         case 200:
             return
         case 404 if kind == JSON:
-            raise Missing(f"{what}: {detail(body)}")
+            raise Missing(f"{what}: {detail(answer.body)}")
         case 404:
             raise Transient(f"{what}: 404 and a page instead of an answer", status=404)
         case 301 | 302 | 307 | 308:
-            raise Refused(f"{what} is moved to {headers.get('location', '?')[:200]}; is patchwork.url right?")
+            raise Refused(f"{what} is moved to {answer.headers.get('location', '?')[:200]}; is patchwork.url right?")
         case 408 | 425 | 429:
-            raise Transient(f"{what}: {status}, too many requests", retry_after=retry_after(headers))
+            raise Transient(f"{what}: {status}, too many requests", retry_after=answer.retry_after(LONGEST_ASKED))
         case _ if status >= 500:
-            raise Transient(f"{what}: {status}", retry_after=retry_after(headers))
+            raise Transient(f"{what}: {status}", retry_after=answer.retry_after(LONGEST_ASKED))
         case _ if kind == JSON:
-            raise Refused(f"{what}: {status} {detail(body)}")
+            raise Refused(f"{what}: {status} {detail(answer.body)}")
         case _:
             raise Transient(f"{what}: {status} and a page instead of an answer")
 
 
-def document(kind: str, body: bytes, what: str) -> Any:
+def document(answer: "Answer", what: str) -> Any:
     """The JSON of a 200. Raises Transient for a page, or for JSON that breaks off."""
-    if kind != JSON:
-        raise Transient(f"{what}: {kind or 'no type'} instead of JSON, does a proxy answer for Patchwork?")
+    if answer.kind != JSON:
+        raise Transient(f"{what}: {answer.kind or 'no type'} instead of JSON, does a proxy answer for Patchwork?")
     try:
-        return json.loads(body)
+        return json.loads(answer.body)
     except (ValueError, RecursionError) as exc:
         raise Transient(f"{what}: broken JSON: {str(exc)[:100]}") from None
 
 
-def mails(kind: str, body: bytes, what: str) -> bytes:
+def mails(answer: "Answer", what: str) -> bytes:
     """The mbox of a 200. Raises Transient for a page."""
-    if kind == "text/html" or body.lstrip()[:1] == b"<":
+    if answer.kind == "text/html" or answer.body.lstrip()[:1] == b"<":
         raise Transient(f"{what}: a page instead of mails")
-    return body
+    return answer.body
 
 
 def detail(body: bytes) -> str:
@@ -72,12 +76,6 @@ def next_query(link: str) -> str:
     """
     found = _NEXT.search(link)
     return found[1] if found else ""
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks us to wait. A date instead of seconds is not read."""
-    text = headers.get("retry-after", "").strip()
-    return min(float(text), 3600.0) if text.isascii() and text.isdigit() else None
 
 
 def wait_before(attempt: int, asked: float | None, spent: float = 0.0) -> float | None:

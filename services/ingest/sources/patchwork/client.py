@@ -38,7 +38,7 @@ class Client:
             for version in () if self.version else VERSIONS:
                 answer = await self._repeat(f"/api/{version}/", (), missing_is_an_answer=True)
                 if answer.status == 200:
-                    answers.document(answer.kind, answer.body, f"/api/{version}/")
+                    answers.document(answer, f"/api/{version}/")
                     self.version = version
                     break
         if not self.version:
@@ -48,7 +48,7 @@ class Client:
     async def get(self, path: str, params: Params = ()) -> Any:
         """The document at `path` of the API. Raises Missing, Refused or Transient."""
         answer = await self._api(path, params)
-        return answers.document(answer.kind, answer.body, path)
+        return answers.document(answer, path)
 
     async def pages(self, path: str, params: Params) -> AsyncIterator[list[Any]]:
         """The pages of a list. A page that is gone, as when rows went away while we read, is the end."""
@@ -60,7 +60,7 @@ class Client:
                 if query:
                     return
                 raise
-            rows = answers.document(answer.kind, answer.body, path)
+            rows = answers.document(answer, path)
             if not isinstance(rows, list):
                 raise Transient(f"{path}: no list in the answer")
             yield rows
@@ -73,7 +73,7 @@ class Client:
         answer = await self._repeat(path, (), missing_is_an_answer=True, limit=limit)
         if answer.status == 404:
             raise Missing(f"{path}: 404")
-        return answers.mails(answer.kind, answer.body, path)
+        return answers.mails(answer, path)
 
     async def _api(self, path: str, params: Params, query: str = "") -> Answer:
         full = f"/api/{await self.probe()}/{path}"
@@ -100,5 +100,5 @@ class Client:
                 "GET", path, params=list(params) or None, headers={"accept": "*/*"}, limit=limit
             )
         if not (missing_is_an_answer and answer.status == 404):
-            answers.judge(answer.status, answer.kind, answer.headers, answer.body, path)
+            answers.judge(answer, path)
         return answer

@@ -8,8 +8,9 @@ from services.report.channels.base import Address, Parcel, Receipt
 from services.report.channels.patchwork import wire
 from services.report.verdicts import Verdict
 from shared.errors import Refused, Transient
-from shared.http import Answer, Http, Unsent, client
-from shared.settings import Patchwork, Project, secret
+from shared.http import Answer, Http, Unsent
+from shared.patchwork import http_for, token_of
+from shared.settings import Patchwork, Project
 
 CONNECTIONS = 4
 
@@ -38,7 +39,7 @@ class PatchworkChannel:
         token = token_of(config) if project.post == "on" else ""
         if project.post == "on" and not token:
             raise Refused(f'post = "on" needs a token for {config.url}: set token_env or token_file')
-        async with http_of(config, token, public_url) as http:
+        async with posting(config, token, public_url) as http:
             yield PatchworkChannel(http)
 
     async def deliver(self, parcel: Parcel) -> Receipt:
@@ -69,18 +70,6 @@ class PatchworkChannel:
             return Receipt("doubt" if parcel.doubtful else "again", str(exc))
 
 
-def token_of(config: Patchwork) -> str:
-    return secret(env=config.token_env, file=config.token_file, what="patchwork token")
-
-
-@asynccontextmanager
-async def http_of(config: Patchwork, token: str, public_url: str) -> AsyncIterator[Http]:
-    """A client that names us, as operators of public servers ask for."""
-    headers = {"Accept": "application/json", "User-Agent": config.user_agent or f"netci (+{public_url})"}
-    if token:
-        headers["Authorization"] = f"Token {token}"
-    async with client(
-        "patchwork checks", config.url.rstrip("/"), headers=headers, timeout=config.timeout.total_seconds(),
-        connections=CONNECTIONS,
-    ) as http:  # fmt: skip
-        yield http
+def posting(config: Patchwork, token: str, contact: str) -> Http:
+    """A client that posts, where it has a token."""
+    return http_for(config, contact, name="patchwork checks", connections=CONNECTIONS, token=token)

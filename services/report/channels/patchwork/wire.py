@@ -67,12 +67,12 @@ def read_post(answer: "Answer") -> Receipt:
     if answer.status in FINAL:
         return Receipt("refused", f"{answer.status}: {_words(answer)}")
     if answer.status == 429:
-        return Receipt("again", "429: too many requests", wait=retry_after(answer.headers))
+        return Receipt("again", "429: too many requests", wait=answer.retry_after(LONGEST_WAIT))
     if 300 <= answer.status < 400:
         target = answer.headers.get("location", "")
         return Receipt("again", f"{answer.status}: redirected to {target}; give that address", wait=LONGEST_WAIT)
     # 502 and 504 come from a proxy that gave up on a server which may well have finished; 200 from a page for people.
-    return Receipt("doubt", f"{answer.status}: {_words(answer)}", wait=retry_after(answer.headers))
+    return Receipt("doubt", f"{answer.status}: {_words(answer)}", wait=answer.retry_after(LONGEST_WAIT))
 
 
 def _made(answer: "Answer") -> Receipt:
@@ -86,7 +86,9 @@ def read_lookup(answer: "Answer", parcel: Parcel) -> Receipt | None:
     """The check that `parcel` made after all; None if it is not there. A Receipt of doubt if that cannot be told."""
     checks = _checks(answer)
     if checks is None:
-        return Receipt("doubt", f"looking it up: {answer.status}: {_words(answer)}", wait=retry_after(answer.headers))
+        return Receipt(
+            "doubt", f"looking it up: {answer.status}: {_words(answer)}", wait=answer.retry_after(LONGEST_WAIT)
+        )
     for check in checks:
         if _same(check, parcel):
             return Receipt("posted", "found after a doubt", number=check["id"], account=_user(check))
@@ -105,7 +107,7 @@ def read_others(answer: "Answer", parcel: Parcel) -> Receipt:
     if checks is None:
         if answer.status in FINAL:
             return Receipt("refused", f"{answer.status}: {_words(answer)}")
-        return Receipt("again", f"{answer.status}: {_words(answer)}", wait=retry_after(answer.headers))
+        return Receipt("again", f"{answer.status}: {_words(answer)}", wait=answer.retry_after(LONGEST_WAIT))
     newest: dict[str, str] = {}
     for check in checks:
         user = check.get("user") or {}
@@ -113,12 +115,6 @@ def read_others(answer: "Answer", parcel: Parcel) -> Receipt:
         words = clip(f"{check.get('state')} {check.get('description') or ''}").replace(";", ",")
         newest.setdefault(str(user.get("username", "?")), words)
     return Receipt("shadowed", "compared", found="; ".join(f"{who}: {said}" for who, said in newest.items()))
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks for, at most five minutes; None if it names none, or a date."""
-    value = headers.get("retry-after", "").strip()
-    return min(LONGEST_WAIT, float(value)) if value.isascii() and value.isdigit() else None
 
 
 def _checks(answer: "Answer") -> list[dict[str, Any]] | None:

@@ -5,11 +5,16 @@ import pytest
 from services.ingest.sources.patchwork import answers
 from services.ingest.waits import wait_after
 from shared.errors import Missing, NetciError, Refused, Transient
+from shared.http import Answer
 
 
-def judge(status: int, kind: str = "application/json", headers: dict[str, str] | None = None) -> NetciError | None:
+def answer(status: int, kind: str, body: bytes, **headers: str) -> Answer:
+    return Answer(status, {"content-type": kind} | {name.replace("_", "-"): v for name, v in headers.items()}, body)
+
+
+def judge(status: int, kind: str = "application/json", **headers: str) -> NetciError | None:
     try:
-        answers.judge(status, kind, headers or {}, b'{"detail":"Words."}', "x")
+        answers.judge(answer(status, kind, b'{"detail":"Words."}', **headers), "x")
     except NetciError as exc:
         return exc
     return None
@@ -40,10 +45,11 @@ def test_200_is_fine() -> None:
 
 
 def test_the_asked_wait_is_a_hint() -> None:
-    fault = judge(503, headers={"retry-after": "7"})
-    assert fault is not None
-    assert fault.hints["retry_after"] == 7.0
-    assert answers.retry_after({"retry-after": "Mon, 23 Nov 2026 09:00:00 GMT"}) is None
+    asked = {"7": 7.0, "99999": answers.LONGEST_ASKED, "Mon, 23 Nov 2026 09:00:00 GMT": None}
+    for text, seconds in asked.items():
+        fault = judge(503, retry_after=text)
+        assert fault is not None
+        assert fault.hints["retry_after"] == seconds
 
 
 @pytest.mark.parametrize(
@@ -51,13 +57,13 @@ def test_the_asked_wait_is_a_hint() -> None:
 )
 def test_a_page_or_torn_json_is_tried_again(kind: str, body: bytes) -> None:
     with pytest.raises(Transient):
-        answers.document(kind, body, "x")
+        answers.document(answer(200, kind, body), "x")
 
 
 def test_a_page_instead_of_mails() -> None:
     with pytest.raises(Transient):
-        answers.mails("text/plain", b"\n<!DOCTYPE html>", "x")
-    assert answers.mails("text/plain", b"From patchwork", "x") == b"From patchwork"
+        answers.mails(answer(200, "text/plain", b"\n<!DOCTYPE html>"), "x")
+    assert answers.mails(answer(200, "text/plain", b"From patchwork"), "x") == b"From patchwork"
 
 
 @pytest.mark.parametrize(
