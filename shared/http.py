@@ -5,12 +5,15 @@ Every request has a timeout and a bound on what it reads; what went wrong become
 """
 
 import asyncio
+import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -18,6 +21,8 @@ from shared.errors import Transient
 from shared.metrics import OUTSIDE, OUTSIDE_SECONDS
 
 BODY_LIMIT = 64 << 20
+BEGINNING = 2.0
+"""Seconds for the beginning of a body, where only that is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +65,18 @@ class Http:
         headers: Mapping[str, str] | None = None,
         timeout: float = 60,
         connections: int = 8,
+        keep: bool = True,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
+        """`keep` open connections for later requests; `trust` says whose certificates are believed."""
         self.name = name
         self._timeout = timeout
         self._client = httpx.AsyncClient(
             base_url=base,
             headers=dict(headers or {}),
             timeout=httpx.Timeout(timeout, connect=min(10, timeout)),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections if keep else 0),
+            verify=trust or True,
             follow_redirects=False,
             trust_env=False,
         )
@@ -93,10 +102,22 @@ class Http:
         limit: int = BODY_LIMIT,
     ) -> Answer:
         """One request, redirects not followed. Raises Unsent, Unsure or Transient (a GET that failed)."""
+        return await self._told(self._send(method, url, params, json, form, content, headers, limit))
+
+    async def post_to(self, url: str, host: str, body: bytes, headers: Mapping[str, str], *, most: int) -> Answer:
+        """POST to `url`, which names an address, as if it named `host`: in the Host header and in TLS.
+
+        Of the answer's body at most `most` bytes are read, as they come over the wire, and none is waited for long.
+        Use it on a client without `keep`: a connection belongs to the host that it was made for.
+        """
+        return await self._told(self._post_to(url, host, body, headers, most))
+
+    async def _told(self, act: Awaitable[Answer]) -> Answer:
+        """Do it in time; say in our errors and in metrics how it ended."""
         start = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._send(method, url, params, json, form, content, headers, limit)
+                answer = await act
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
             OUTSIDE.labels(self.name, "unsent").inc()
             raise Unsent(f"{self.name} cannot be reached: {exc or type(exc).__name__}") from exc
@@ -140,7 +161,40 @@ class Http:
                 body += chunk
                 if len(body) > limit:
                     raise Transient(f"{self.name}: the answer to {url} is over {limit} bytes")
-            return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+            return _answer(response, bytes(body))
+
+    async def _post_to(self, url: str, host: str, body: bytes, headers: Mapping[str, str], most: int) -> Answer:
+        named = urlsplit(f"//{host}").hostname or host
+        async with self._client.stream(
+            "POST", url, content=body, headers={**headers, "Host": host}, extensions={"sni_hostname": named}
+        ) as response:
+            return _answer(response, await _beginning(response, most))
+
+
+def trusting(ca_file: Path | None = None) -> ssl.SSLContext:
+    """Certificates that are believed: the public ones, and those of a file. Raises OSError for what is no such file."""
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+async def _beginning(response: httpx.Response, most: int) -> bytes:
+    """The first bytes of a body that nobody needs: what came, when it does not come whole."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BEGINNING):
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) >= most:
+                    break
+    except (httpx.HTTPError, TimeoutError):
+        pass
+    return bytes(body[:most])
+
+
+def _answer(response: httpx.Response, body: bytes) -> Answer:
+    return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
 
 
 @asynccontextmanager

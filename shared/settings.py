@@ -113,6 +113,14 @@ class Outgoing(Table):
     allow_private: tuple[Network, ...] = ()
 
 
+class Webhooks(Table):
+    """Webhooks out. Without a key there are none: their secrets could not be kept."""
+
+    key_file: Path | None = Field(default=None, description="32 bytes in base64, which secrets are sealed with")
+    ca_file: Path | None = Field(default=None, description="certificates (PEM) believed besides the public ones")
+    most: int = Field(default=20, ge=1, le=1000, description="endpoints of one remote, or of one token without one")
+
+
 class Keep(Table):
     """How long each class of thing is kept."""
 
@@ -123,6 +131,7 @@ class Keep(Table):
     branches: Duration = timedelta(days=5)
     series_refs: Duration = timedelta(days=60)
     inbox: Duration = timedelta(days=7)
+    webhooks: Duration = timedelta(days=30)
 
 
 class Disk(Table):
@@ -285,6 +294,19 @@ class ExecutorTable(Executor):
     )
 
 
+class HookIn(Table):
+    """A call from outside that wakes us: of a project's Patchwork, or where `tree` is named, of that tree's git."""
+
+    project: Name
+    tree: Name | Literal[""] = ""
+    secret_env: str = ""
+    secret_file: Path | None = None
+
+    @property
+    def path(self) -> str:
+        return f"/hooks/git/{self.project}/{self.tree}" if self.tree else f"/hooks/patchwork/{self.project}"
+
+
 class Settings(Table):
     data: Path = Path("/var/lib/netci")
     database: Database = Database()
@@ -292,12 +314,14 @@ class Settings(Table):
     web: Web = Web()
     ingest: IngestTable = IngestTable()
     outgoing: Outgoing = Outgoing()
+    webhooks: Webhooks = Webhooks()
     keep: Keep = Keep()
     disk: Disk = Disk()
     labs: Labs = Labs()
     projects: dict[Name, Project]
     remotes: tuple[Remote, ...] = ()
     executors: tuple[ExecutorTable, ...] = ()
+    hooks: tuple[HookIn, ...] = ()
 
     @model_validator(mode="after")
     def _refer_to_what_is_there(self) -> Self:
@@ -317,7 +341,24 @@ class Settings(Table):
             if (executor.remote, executor.name) in seen:
                 raise ValueError(f"executors.{i}.name: {executor.remote}/{executor.name} stands twice")
             seen.add((executor.remote, executor.name))
+        self._check_hooks()
         return self
+
+    def _check_hooks(self) -> None:
+        paths: set[str] = set()
+        for i, hook in enumerate(self.hooks):
+            project = self.projects.get(hook.project)
+            if project is None:
+                raise ValueError(f"hooks.{i}.project: no project {hook.project!r}")
+            if hook.tree and hook.tree not in project.trees:
+                raise ValueError(f"hooks.{i}.tree: no tree {hook.tree!r} in {hook.project}")
+            if not hook.tree and project.patchwork is None:
+                raise ValueError(f"hooks.{i}: {hook.project} has no patchwork to wake; name a tree")
+            if not (hook.secret_env or hook.secret_file):
+                raise ValueError(f"hooks.{i}: secret_env or secret_file is needed; unsigned calls are never taken")
+            if hook.path in paths:
+                raise ValueError(f"hooks.{i}: {hook.path} stands twice")
+            paths.add(hook.path)
 
     @property
     def public_url(self) -> str:

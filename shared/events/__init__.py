@@ -2,6 +2,7 @@
 
 from shared.events.base import Envelope, Event, Visibility
 from shared.events.branch import BranchCut, TreeMoved
+from shared.events.hook import HookDisabled
 from shared.events.run import CheckDone, RunDone, RunProgress, RunStarted
 from shared.events.series import SeriesApplied, SeriesArrived, SeriesChanged, SeriesRefused
 from shared.events.verdict import VerdictChanged
@@ -18,6 +19,7 @@ EVENTS: tuple[type[Event], ...] = (
     RunProgress,
     RunDone,
     VerdictChanged,
+    HookDisabled,
 )
 
 BY_TYPE: dict[str, type[Event]] = {event.type_name(): event for event in EVENTS}
@@ -29,6 +31,7 @@ __all__ = [
     "CheckDone",
     "Envelope",
     "Event",
+    "HookDisabled",
     "RunDone",
     "RunProgress",
     "RunStarted",

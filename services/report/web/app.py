@@ -6,7 +6,8 @@ from typing import Any, Never
 
 from aiohttp import web
 
-from services.report.web import branches, contest, events, logs, runs, series, status
+from services.report.hooks import api as hooks
+from services.report.web import branches, contest, events, logs, runs, series, status, webhooks
 from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, Front, Page, page, twin
 from services.report.web.store import Reading
@@ -34,6 +35,7 @@ PAGES: tuple[tuple[str, str, Page], ...] = (
     ("/series/{key:.+}", "series.html", series.series),
     ("/run/{id}", "run.html", runs.run),
     ("/events", "events.html", events.events),
+    ("/webhooks", "webhooks.html", webhooks.webhooks),
     ("/about", "about.html", events.about),
 )
 
@@ -45,6 +47,7 @@ TWINS: tuple[tuple[str, Page], ...] = (
     ("/series/{key:.+}.json", series.series),
     ("/run/{id}.json", runs.run),
     ("/events.json", events.events),
+    ("/webhooks.json", webhooks.webhooks),
     ("/about.json", events.about),
     ("/api/v1/status", status.status),
     ("/api/v1/streams", status.streams),
@@ -89,6 +92,7 @@ def build(floor: Floor, hub: Hub, ready: Ready | None = None) -> web.Application
     )
     assets.mount(app)
     Stream(hub).mount(app)
+    hooks.add_routes(app, floor)
     add_routes(app)
     return app
 
