@@ -32,9 +32,10 @@ def script() -> str:
 def programs(folder: Path) -> str:
     """A folder for PATH with what a reader's shell has: netci of this checkout, and a Python with its packages."""
     folder.mkdir()
-    (folder / "netci").write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m services "$@"\n')
-    (folder / "netci").chmod(0o755)
-    (folder / "python3").symlink_to(sys.executable)
+    for name, words in (("netci", "-m services "), ("python3", "")):
+        # A link to Python would not find what is installed beside it.
+        (folder / name).write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" {words}"$@"\n')
+        (folder / name).chmod(0o755)
     program("curl")
     return f"{folder}:{os.environ['PATH']}"
 
