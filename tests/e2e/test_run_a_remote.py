@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.programs import ROOT, free_listen
 from tests.support.programs import program
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(700)]
 
 PAGE = ROOT / "docs/how-to/run-a-remote.md"
 
@@ -50,7 +50,7 @@ async def demo(listen: str, link: Path, log: Path) -> AsyncIterator[None]:
             cwd=ROOT,
         )  # fmt: skip
     try:
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(300):
             while "It stays up" not in log.read_text(errors="replace"):
                 assert process.returncode is None, log.read_text(errors="replace")[-3000:]
                 await asyncio.sleep(0.5)
@@ -68,7 +68,7 @@ async def followed(folder: Path, env: dict[str, str]) -> tuple[int, str]:
         stderr=asyncio.subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(150):
+        async with asyncio.timeout(300):
             out, _ = await process.communicate()
         return process.returncode or 0, out.decode(errors="replace")
     except TimeoutError:

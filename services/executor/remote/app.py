@@ -55,12 +55,12 @@ class Lab:
 @asynccontextmanager
 async def opened(settings: LabSettings, clock: Clock = wall) -> AsyncIterator[Lab]:
     """The lab on its data folder. Raises Refused if another process has that."""
-    agent = {"User-Agent": "netci-remote"}
-    timeout = settings.timeout.total_seconds()
+    common = {"headers": {"User-Agent": "netci-remote"}, "trust": settings.trust()}
     async with AsyncExitStack() as stack:
         spool = stack.enter_context(owned(settings.data))
-        http: Http = await stack.enter_async_context(client("server", settings.server, headers=agent, timeout=timeout))
-        bulk: Http = await stack.enter_async_context(client("server", settings.server, headers=agent, timeout=BULK))
+        timeout = settings.timeout.total_seconds()
+        http: Http = await stack.enter_async_context(client("server", settings.server, timeout=timeout, **common))
+        bulk: Http = await stack.enter_async_context(client("server", settings.server, timeout=BULK, **common))
         state, machines = State(spool, clock), Hosts(numbers_in(settings.data))
         benches = settings.benches()
         works = tuple(

@@ -40,7 +40,8 @@ class Wrong(Exception):
 
 async def check(settings: LabSettings, clock: Clock = wall) -> list[Finding]:
     """All findings. Never raises for what it finds."""
-    async with client("server", settings.server, timeout=settings.timeout.total_seconds()) as http:
+    timeout = settings.timeout.total_seconds()
+    async with client("server", settings.server, timeout=timeout, trust=settings.trust()) as http:
         trying = _Trying(settings, http, clock)
         found = [finding async for finding in trying.contract()]
     found += [finding for bench in settings.benches() for finding in await _hosts(bench)]

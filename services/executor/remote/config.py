@@ -1,6 +1,7 @@
 """The configuration of `netci remote`: a file of its own, validated whole at start as ours is."""
 
 import ipaddress
+import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -11,6 +12,8 @@ from pydantic import AfterValidator, Field, model_validator
 from services.executor.rack import fit
 from services.executor.runs import Bench
 from services.executor.trees import Trees
+from shared.errors import Refused
+from shared.http import trusting
 from shared.settings import Address, Duration, Executor, Table, load_as, secret
 
 EXAMPLE = "config/remote.example.toml"
@@ -48,6 +51,7 @@ class LabSettings(Table):
     token_env: str = ""
     token_file: Path | None = None
     data: Path
+    ca_file: Path | None = Field(default=None, description="certificates (PEM) believed besides the public ones")
     follow: Literal["sse", "poll", "branches.json"] = "sse"
     branches: Address = Field(default="", description="where branches.json is; default: the server's own")
     poll: Duration = timedelta(seconds=60)
@@ -76,6 +80,13 @@ class LabSettings(Table):
     def branches_url(self) -> str:
         return self.branches or f"{self.server}/branches.json"
 
+    def trust(self) -> ssl.SSLContext:
+        """Whose certificates are believed. Raises Refused."""
+        try:
+            return trusting(self.ca_file)
+        except OSError as exc:
+            raise Refused(f"ca_file: {self.ca_file}: {exc.strerror or exc}") from None
+
     def token(self) -> str:
         """As it is now: a new one is taken up without a restart. Raises Refused."""
         return secret(env=self.token_env, file=self.token_file, what="token_file" if self.token_file else "token_env")
@@ -90,4 +101,5 @@ def load(path: Path) -> LabSettings:
     settings = load_as(LabSettings, path, EXAMPLE)
     settings.benches()
     settings.token()
+    settings.trust()
     return settings

@@ -5,6 +5,7 @@ the spool knows it.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -53,12 +54,13 @@ class Follower:
             try:
                 await follow()
                 wait = retry.first.total_seconds()
-            except (Transient, ValueError) as exc:
+            except (Transient, ValueError, KeyError, TypeError, OSError) as exc:
                 if asyncio.get_running_loop().time() - began > retry.longest.total_seconds():
                     wait = retry.first.total_seconds()
-                self.state.now.following = str(exc)
-                self.state.note()
-                log.warning("follow: nothing is heard", why=str(exc), wait=wait)
+                self.state.now.following = str(exc) if isinstance(exc, Transient | OSError) else repr(exc)
+                with contextlib.suppress(OSError):
+                    self.state.note()
+                log.warning("follow: nothing is heard", why=self.state.now.following, wait=wait)
                 await asyncio.sleep(wait)
                 wait = min(retry.longest.total_seconds(), wait * 2)
 

@@ -3,6 +3,7 @@ effect. Refuses to know what runs.
 """
 
 import asyncio
+import contextlib
 import random
 from dataclasses import dataclass, field
 from typing import Never
@@ -56,16 +57,17 @@ class Sender:
                 await self.round()
                 pause = self.settings.retry.first.total_seconds()
                 await self.spool.news(self.settings.heartbeat.total_seconds() / 4)
-            except (Later, Transient) as exc:
+            except (Later, Transient, OSError) as exc:
                 pause = await self._wait(exc, pause)
             except (Denied, Refused) as exc:
                 await self._denied(exc)
 
-    async def _wait(self, exc: Later | Transient, pause: float) -> float:
-        """Wait, and give how long to wait the next time."""
+    async def _wait(self, exc: Exception, pause: float) -> float:
+        """Wait, and give how long to wait the next time. An OSError is of our own disk."""
         wait = exc.wait if isinstance(exc, Later) and exc.wait is not None else pause * random.uniform(0.75, 1.25)
-        self.state.now.trouble = f"the server does not take anything now: {exc}"
-        self.state.note()
+        self.state.now.trouble = f"nothing can be told now: {exc}"
+        with contextlib.suppress(OSError):
+            self.state.note()
         log.warning("post: later", why=str(exc), wait=round(wait, 1))
         await asyncio.sleep(wait)
         return min(self.settings.retry.longest.total_seconds(), pause * 2)

@@ -148,8 +148,10 @@ class SpoolClaim:
             wait = exc.wait
             log.info("run: put off", reason=str(exc), wait=wait)
         else:
-            log.error("run: broke", error=repr(exc), exc_info=None if isinstance(exc, NetciError | OSError) else exc)
-            await self._count(exc)
+            known = isinstance(exc, NetciError | OSError)
+            log.error("run: broke", error=repr(exc), exc_info=None if known else exc)
+            if not known:
+                await self._count(exc)
         self.at.reasons[self.run.key] = str(exc)
         self.at.waits[self.run.key] = asyncio.get_running_loop().time() + wait
 
