@@ -49,8 +49,16 @@ def makers(names: Sequence[str]) -> dict[str, MakeRoom]:
         api = import_module("services.ingest.api")
         door = api.LabDoor("ingest")
         made["ingest"] = _maker(CLASSES["ingest"], door=door)
-        made["report"] = _maker(CLASSES["report"], extra=lambda app: api.add_routes(app, door))
+        made["report"] = _maker(CLASSES["report"], extra=lambda app: api.add_routes(app, door), describe=_describe)
+    elif "report" in made:
+        made["report"] = _maker(CLASSES["report"], describe=_describe)
     return made
+
+
+def _describe(public_url: str) -> dict[str, Any]:
+    """The OpenAPI document of all rooms, whichever of them are in this process: a proxy makes them one."""
+    described: dict[str, Any] = import_module("services.api_document").openapi(public_url)
+    return described
 
 
 def _maker(place: str, **more: Any) -> MakeRoom:
@@ -77,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
     upkeep.add(commands)
     looking.add(commands, ROOMS)
     tokens.add(commands)
+    import_module("services.nipa.cli").add(commands)
     for room in ROOMS:
         import_module(f"services.{room}.cli").add(commands)
     return top

@@ -100,9 +100,14 @@ class Http:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         limit: int = BODY_LIMIT,
+        pin: str = "",
     ) -> Answer:
-        """One request, redirects not followed. Raises Unsent, Unsure or Transient (a GET that failed)."""
-        return await self._told(self._send(method, url, params, json, form, content, headers, limit))
+        """One request, redirects not followed. Raises Unsent, Unsure or Transient (a GET that failed).
+
+        `pin` is the address to connect to, whatever the URL's host resolves to by now; the host stays the name that is
+        asked for, and that the certificate must have.
+        """
+        return await self._told(self._send(method, url, params, json, form, content, headers, limit, pin))
 
     async def post_to(self, url: str, host: str, body: bytes, headers: Mapping[str, str], *, most: int) -> Answer:
         """POST to `url`, which names an address, as if it named `host`: in the Host header and in TLS.
@@ -151,10 +156,18 @@ class Http:
             raise Transient(f"{self.name} broke off: {exc or type(exc).__name__}") from exc
 
     async def _send(
-        self, method: str, url: str, params: Any, json: Any, form: Any, content: Any, headers: Any, limit: int
+        self, method: str, url: str, params: Any, json: Any, form: Any, content: Any, headers: Any, limit: int, pin: str
     ) -> Answer:
+        to, said, more = _pinned(url, pin) if pin else (url, {}, {})
         async with self._client.stream(
-            method, url, params=params, json=json, data=form, content=content, headers=dict(headers or {})
+            method,
+            to,
+            params=params,
+            json=json,
+            data=form,
+            content=content,
+            headers={**(headers or {}), **said},
+            extensions=more,
         ) as response:
             body = bytearray()
             async for chunk in response.aiter_bytes():
@@ -195,6 +208,16 @@ async def _beginning(response: httpx.Response, most: int) -> bytes:
 
 def _answer(response: httpx.Response, body: bytes) -> Answer:
     return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
+
+
+def _pinned(url: str, address: str) -> tuple[httpx.URL, dict[str, str], dict[str, Any]]:
+    """The URL by `address`, with what keeps the other side and the certificate at the URL's own host.
+
+    The connection is used once: kept ones are told apart by address alone, and two hosts may share one.
+    """
+    wanted = httpx.URL(url)
+    said = {"Host": wanted.netloc.decode(), "Connection": "close"}
+    return wanted.copy_with(host=address), said, {"sni_hostname": wanted.host}
 
 
 @asynccontextmanager

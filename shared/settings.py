@@ -51,6 +51,13 @@ def without_login(address: str) -> str:
     return address
 
 
+def web_address(address: str) -> str:
+    """What is fetched by HTTP says so; "" is none."""
+    if address and not re.match(r"https?://[^/\s@]+(/\S*)?$", address):
+        raise ValueError("an address like https://lab.example.org/results.json")
+    return address
+
+
 def parse_network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """``"10.0.0.0/8"`` or ``"fd00::/8"``. Raises ValueError, also for an address inside a network: which is meant?"""
     try:
@@ -101,6 +108,10 @@ class Web(Table):
     listen: Listen = "127.0.0.1:8080"
     public_url: str = ""
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    streams_each: int = Field(
+        default=64, ge=1, description="streams and long polls at one time of one address, or of one token"
+    )
+    streams: int = Field(default=4000, ge=1, description="of all without a token, and as many of all with one")
 
 
 class IngestTable(Table):
@@ -108,7 +119,7 @@ class IngestTable(Table):
 
 
 class Outgoing(Table):
-    """What we connect to because a stranger named it: pull requests, webhooks."""
+    """What we connect to because a stranger named it: pull requests, webhooks, files of results."""
 
     allow_private: tuple[Network, ...] = ()
 
@@ -264,12 +275,17 @@ OWN_CONTEXTS = frozenset({"apply", "tree_selection"})
 
 
 class Remote(Table):
-    """A lab. `streams` and `executors` say what is expected of one that is not ours: each of these on each branch."""
+    """A lab. `streams` and `executors` say what is expected of one that is not ours: each of these on each branch.
+
+    `manifest` is where a lab that posts nothing publishes its runs as NIPA's do; it is looked at every `poll`.
+    """
 
     name: Name
     report: bool = False
     streams: tuple[str, ...] = ()
     executors: tuple[Name, ...] = ()
+    manifest: Annotated[Address, AfterValidator(web_address)] = ""
+    poll: Duration = timedelta(seconds=60)
 
 
 class Executor(Table):

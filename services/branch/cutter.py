@@ -32,7 +32,7 @@ from services.branch.trees import PATIENCE, Trees
 from shared.db.outbox import stage
 from shared.db.pool import Connection
 from shared.errors import NetciError, Refused, Superseded, Transient
-from shared.events import BranchCut
+from shared.events import BranchCut, visibility_of
 from shared.floor import Floor
 from shared.git.refs import ls_remote, push
 from shared.health import report_health
@@ -280,7 +280,8 @@ class Cutter:
                 return
             counts = await conn.fetchrow(SQL["cut_counts"], cut.id)
             assert counts is not None
-            await stage(conn, "branch", _said(cut, counts["taken"], counts["left_out"]), now=self._floor.clock())
+            said = _said(cut, counts["taken"], counts["left_out"])
+            await stage(conn, "branch", said, now=self._floor.clock(), visibility=visibility_of(cut.purpose))
 
 
 def _said(cut: Cut, taken: int, left_out: int) -> BranchCut:

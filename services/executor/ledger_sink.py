@@ -119,7 +119,7 @@ class LedgerSink:
             except (Missing, InfraError) as exc:
                 # A run must be able to end without a log that its disk has lost.
                 log.error("run: a log is lost", name=name, error=str(exc))
-        return await keep(self._floor, whole.packed())
+        return await keep(self._floor, whole.packed(), planned.visibility)
 
     async def _fenced(self, statement: str, *args: object) -> None:
         if await steadily(lambda: self._floor.pool.fetchval(SQL[statement], *args)) is None:

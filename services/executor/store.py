@@ -8,6 +8,8 @@ from typing import Any
 from services.executor.plan import Plan
 from shared.db.pool import Connection, Pool
 from shared.db.statements import load
+from shared.events import Visibility, visibility_of
+from shared.model.results import Purpose
 
 SQL = load("services.executor")
 
@@ -42,6 +44,7 @@ class Planned:
     public_url: str
     deadline: datetime
     state: str
+    visibility: Visibility = "public"
 
     @property
     def ident(self) -> tuple[int, str, str]:
@@ -72,7 +75,7 @@ async def load_plan(pool: Pool, cut_id: int, remote: str, executor: str) -> Plan
         return None
     return Planned(
         row["cut_id"], row["remote"], row["executor"], row["project"], row["stream"], row["branch"], row["commit"],
-        row["base"], row["public_url"], row["deadline"], row["state"],
+        row["base"], row["public_url"], row["deadline"], row["state"], visibility_of(Purpose(row["purpose"])),
     )  # fmt: skip
 
 

@@ -113,6 +113,7 @@ class TableClaim:
             project=planned.project, remote=planned.remote, executor=planned.executor, stream=planned.stream,
             branch=planned.branch, cut_id=planned.cut_id, lease_number=self.work.number,
             expected_end=planned.deadline, kernel_commit=planned.commit, suite_commit=planned.commit,
+            visibility=planned.visibility,
         )  # fmt: skip
 
     async def put_off(self, wait: float, reason: str) -> Never:

@@ -1,7 +1,8 @@
-"""The ingest room: who polls which source, who takes in what was seen, and the door for labs and hooks.
+"""The ingest room: who polls which source or remote, who takes in what was seen, and the door for labs and hooks.
 
-The composition root. Each source is polled by one process of the installation; every process that runs the room
-takes in series and serves labs: on `ingest.listen`, or through report's listener where both are in one process.
+The composition root. Each source and each remote's manifest is polled by one process of the installation; every
+process that runs the room takes in series and serves labs: on `ingest.listen`, or through report's listener where both
+are in one process.
 """
 
 import os
@@ -14,6 +15,7 @@ from services.ingest.api import LabDoor, add_routes
 from services.ingest.api.desk import LabDesk
 from services.ingest.api.reaper import LEASE, Reaper
 from services.ingest.poller import Poller, Times
+from services.ingest.remotes import make_pollers
 from services.ingest.sources import open_sources
 from services.ingest.sources.base import Source
 from services.ingest.standing import Rules
@@ -48,7 +50,7 @@ class IngestRoom:
         door.open(desk)
         try:
             reaping = alone(floor.pool, LEASE, floor.holder, Reaper(desk).run)
-            await race(self._poll(ready), reaping, *([] if self._door else [self._listen(door)]))
+            await race(self._poll(ready, desk), reaping, *([] if self._door else [self._listen(door)]))
         finally:
             door.close()
         raise AssertionError("the room never ends")
@@ -63,16 +65,15 @@ class IngestRoom:
             where = self._floor.settings.ingest.listen
             raise Refused(f"ingest.listen: can't listen on {where}: {os.strerror(exc.errno or 0)}") from exc
 
-    async def _poll(self, ready: Callable[[], None]) -> Never:
+    async def _poll(self, ready: Callable[[], None], labs: LabDesk) -> Never:
         floor = self._floor
         async with AsyncExitStack() as stack:
             opened = await open_sources(stack, floor.settings)
-            pollers = {f"poller:{source.label}": self._join(source, settings) for source, settings in opened}
+            pollers = {f"poller:{source.label}": self._join(source, settings).run for source, settings in opened}
+            pollers |= {lease: poller.run for lease, poller in make_pollers(labs)}
             desk = Desk(floor.pool, floor.bells, ROOM, floor.holder, {"take": self._take}, HANDS)
             ready()
-            await race(
-                desk.run(), *(alone(floor.pool, lease, floor.holder, poller.run) for lease, poller in pollers.items())
-            )
+            await race(desk.run(), *(alone(floor.pool, lease, floor.holder, poll) for lease, poll in pollers.items()))
         raise AssertionError("the room never ends")
 
     def _join(self, source: Source, settings: Patchwork) -> Poller:

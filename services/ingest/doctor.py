@@ -1,7 +1,10 @@
-"""What ingest needs from the outside, looked at once: each Patchwork, its version, the project, and the token."""
+"""What ingest needs from the outside, looked at once: each Patchwork, its version, the project, and the token; and
+the manifests of remotes.
+"""
 
 from collections.abc import AsyncIterator
 
+from services.ingest import remotes as manifests
 from services.ingest.sources.patchwork import PatchworkSource, reading
 from shared.doctor import Finding
 from shared.errors import NetciError, Refused, Transient
@@ -10,13 +13,14 @@ from shared.settings import Patchwork, Settings
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """One finding for each Patchwork, one more for its token where this process was given it."""
-    return [
+    """One finding for each Patchwork, one more for its token where this process was given it, one for each manifest."""
+    found = [
         finding
         for name, project in settings.projects.items()
         if project.patchwork is not None
         async for finding in _patchwork(settings, name, project.patchwork)
     ]
+    return found + [await manifests.examine(settings, remote) for remote in settings.remotes if remote.manifest]
 
 
 async def _patchwork(settings: Settings, name: str, table: Patchwork) -> AsyncIterator[Finding]:

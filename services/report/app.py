@@ -17,7 +17,8 @@ from services.report.hooks.seal import seal_of
 from services.report.hooks.sender import LEASE, Sender
 from services.report.intents import Intents
 from services.report.reconcile import Reconciling
-from services.report.web.app import serve
+from services.report.remotes.watch import Watching
+from services.report.web.app import Describe, serve
 from shared.bus.base import Queue
 from shared.db.lease import alone
 from shared.db.work import Desk
@@ -39,17 +40,26 @@ class ReportRoom:
 
     name = "report"
 
-    def __init__(self, floor: Floor, extra: Extra | None = None, readiness: Ready | None = None) -> None:
-        """`extra` adds routes of other rooms of this process to the pages'; `readiness` is what /readyz tells."""
+    def __init__(
+        self,
+        floor: Floor,
+        extra: Extra | None = None,
+        readiness: Ready | None = None,
+        describe: Describe | None = None,
+    ) -> None:
+        """`extra` adds routes of other rooms of this process to the pages'; `readiness` is what /readyz tells;
+        `describe` makes the OpenAPI document of all rooms.
+        """
         self._floor = floor
         self._extra = extra
         self._readiness = readiness
+        self._describe = describe
 
     async def run(self, ready: Callable[[], None]) -> Never:
         async with AsyncExitStack() as stack:
             parts = self.parts(await self._posters(stack))
             parts += await self._webhooks(stack)
-            await race(serve(self._floor, ready, self._extra, self._readiness), *parts)
+            await race(serve(self._floor, ready, self._extra, self._readiness, self._describe), *parts)
         raise AssertionError("a room never ends")
 
     def parts(self, posters: Sequence[Poster]) -> list[Coroutine[Any, Any, Never]]:
@@ -61,6 +71,7 @@ class ReportRoom:
             floor.bus.consume(Queue(self.name, handling.handlers)),
             Desk(floor.pool, floor.bells, self.name, floor.holder, kinds, HANDS).run(),
             Reconciling(floor, deciding, Intents(floor.settings)).run(),
+            Watching(floor).run(),
             *(alone(floor.pool, f"poster:{poster.name}", floor.holder, poster.run) for poster in posters),
         ]
 

@@ -3,13 +3,14 @@
 import argparse
 import getpass
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from services.report.deciding import Deciding
 from services.report.hooks import cli as hooks
 from services.report.rebuild import rebuild_rollups
+from services.report.stability.counting import rebuild_stability
 from services.report.store import SQL
 from shared.clock import wall
 from shared.db.outbox import SQL as FLOOR_SQL
@@ -85,9 +86,10 @@ def _add_dead(subparsers: Subparsers) -> None:
 def _add_rebuild(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "rebuild", help="make derived tables anew from the ledger",
-        description="Sum all closed runs anew from their cases. Verdicts that stand are not touched.",
+        description="rollups: sum all closed runs anew from their cases; verdicts that stand are not touched. "
+        "stability: count anew how steadily each test passes, over all runs whose cases are kept, in order of time.",
     )  # fmt: skip
-    parser.add_argument("what", choices=("rollups",))
+    parser.add_argument("what", choices=tuple(_REBUILDS))
     parser.set_defaults(run=run_rebuild)
 
 
@@ -113,7 +115,8 @@ def check_name(kind: str, name: str, settings: Settings) -> None:
     known = {
         "post": {*projects, *streams},
         "stream": streams,
-        "source": {f"{n}/patchwork" for n, p in projects.items() if p.patchwork},
+        "source": {f"{n}/patchwork" for n, p in projects.items() if p.patchwork}
+        | {f"remotes/{r.name}" for r in settings.remotes if r.manifest},
         "executor": {f"{e.remote}/{e.name}" for e in settings.executors},
     }[kind]
     if name not in known:
@@ -168,10 +171,17 @@ async def run_dead(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def run_rebuild(args: argparse.Namespace, settings: Settings) -> int:
+    rebuild, done = _REBUILDS[args.what]
     async with connected(settings) as conn:
-        made = await rebuild_rollups(conn, lambda run: print(f"\r{args.what}: run {run}", end="", flush=True))
-    print(f"\r{args.what}: {made} runs summed")
+        made = await rebuild(conn, lambda run: print(f"\r{args.what}: run {run}", end="", flush=True))
+    print(f"\r{args.what}: {made} runs {done}")
     return 0
+
+
+_REBUILDS: Mapping[str, tuple[Callable[[Connection, Callable[[int], None]], Awaitable[int]], str]] = {
+    "rollups": (rebuild_rollups, "summed"),
+    "stability": (lambda conn, told: rebuild_stability(conn, told=told), "counted"),
+}
 
 
 async def _replay(conn: Connection) -> int:

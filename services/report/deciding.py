@@ -9,6 +9,7 @@ from datetime import datetime
 from services.report import compose
 from services.report.fold import BranchVerdict, CutFacts, Lab, Patience, Reason, RunFacts, fold
 from services.report.intents import Intents
+from services.report.said import Said, of_checks
 from services.report.store import SQL, Chosen, Cut, ReportStore, SeriesFacts
 from services.report.verdicts import APPLY, POSTABLE, TREE_SELECTION, Verdict, of_branch
 from shared.db.pool import Connection
@@ -57,9 +58,9 @@ class Deciding:
     async def _facts(self, conn: Connection, cut: Cut, announced: datetime) -> CutFacts:
         given_up = await self._store.given_up(conn, cut.id)
         labs = [
-            Lab(e.remote, e.name, given_up.get((e.remote, e.name), ""))
-            for e in self._settings.executors_of(cut.stream)
-            if self._settings.reports(e.remote)
+            Lab(remote, name, given_up.get((remote, name), ""))
+            for remote, name in self._settings.expected_on(cut.stream)
+            if self._settings.reports(remote)
         ]
         runs: list[RunFacts] = await self._store.runs(conn, cut.id)
         return CutFacts(cut.name, announced, labs, [r for r in runs if self._settings.reports(r.lab.remote)])
@@ -73,6 +74,16 @@ class Deciding:
             await conn.execute(SQL["drop_unsent"], series_id, f"the series is {facts.state}")
             return
         await self._intents.put(conn, verdicts_of(facts), now)
+
+    async def checks(self, conn: Connection, series_id: int, now: datetime) -> None:
+        """Say what labs said of a series, in the contexts that its project lists."""
+        facts = await self._store.series(conn, series_id)
+        project = self._settings.projects.get(facts.project) if facts else None
+        if facts is None or project is None or facts.state not in POSTABLE:
+            return
+        rows = await conn.fetch(SQL["series_checks"], series_id, list(project.checks))
+        said = [Said(r["context"], r["patch"], CheckState(r["state"]), r["text"], r["remote"]) for r in rows]
+        await self._intents.put(conn, of_checks(facts.id, facts.revision, facts.project, said), now)
 
     async def by_hand(
         self, conn: Connection, message_id: str, context: str, state: CheckState, why: str, who: str, now: datetime
@@ -101,7 +112,9 @@ class Deciding:
 def contexts_of(settings: Settings, project: str) -> set[str]:
     """The contexts in which a project's series are told anything."""
     known = settings.projects.get(project)
-    return {TREE_SELECTION, APPLY} | ({stream.context for stream in known.streams.values()} if known else set())
+    if known is None:
+        return {TREE_SELECTION, APPLY}
+    return {TREE_SELECTION, APPLY, *known.checks, *(stream.context for stream in known.streams.values())}
 
 
 def verdicts_of(facts: SeriesFacts) -> list[Verdict]:

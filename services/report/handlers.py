@@ -11,7 +11,16 @@ from shared.bus.base import Handlers
 from shared.clock import Clock
 from shared.db.pool import Connection, Pool
 from shared.db.work import Work, cancel, enqueue, settle
-from shared.events import BranchCut, RunDone, RunStarted, SeriesApplied, SeriesArrived, SeriesChanged, SeriesRefused
+from shared.events import (
+    BranchCut,
+    CheckDone,
+    RunDone,
+    RunStarted,
+    SeriesApplied,
+    SeriesArrived,
+    SeriesChanged,
+    SeriesRefused,
+)
 
 FOLD = "fold"
 OVERDUE = "overdue"
@@ -40,12 +49,14 @@ class Handling:
             BranchCut: self.on_cut,
             RunStarted: self.on_run,
             RunDone: self.on_run,
+            CheckDone: self.on_check,
         }
 
     async def on_series(
         self, conn: Connection, event: SeriesArrived | SeriesApplied | SeriesRefused | SeriesChanged
     ) -> None:
         await self._deciding.series(conn, event.series, self._clock())
+        await self._deciding.checks(conn, event.series, self._clock())
 
     async def on_cut(self, conn: Connection, event: BranchCut) -> None:
         await want_fold(conn, event.cut)
@@ -55,6 +66,11 @@ class Handling:
             await want_fold(conn, event.cut)
         elif isinstance(event, RunDone):
             await enqueue(conn, "report", ROLL_UP, str(event.run), {"run": event.run})
+        if event.series is not None:
+            await self._deciding.checks(conn, event.series, self._clock())
+
+    async def on_check(self, conn: Connection, event: CheckDone) -> None:
+        await self._deciding.checks(conn, event.series, self._clock())
 
     async def fold(self, work: Work) -> None:
         async with settle(self._pool, work) as conn:

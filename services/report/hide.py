@@ -1,22 +1,11 @@
-"""What readers may not see of the words that machines and git leave behind: where our machines are, and with what key.
+"""What a page calls a machine. Pure; words about machines are cleaned by `hide_addresses` of `shared.formats`."""
 
-Pure. Whoever reads such words out of the tables, for a verdict or a page, sends them through here; a page's twins and
-its HTML then hide the same.
-"""
-
-import re
-
-_ADDRESS = re.compile(
-    r"[\w.-]+@[\w.-]*\w(?::\d+)?|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[?(?<![\w:])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}\]?"
-)
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
-
-
-def hide_addresses(text: str) -> str:
-    """`text` without what looks like the address of a machine: user@host, IPv4, IPv6; and without a URL's login."""
-    return _ADDRESS.sub("…", _CREDENTIALS.sub("…@", text))
+from shared.formats.hide import hide_addresses
 
 
 def host_label(label: str, number: int) -> str:
     """What a host is called: its name without the domain, or its number where the label is an address."""
     return f"host {number}" if hide_addresses(label) != label else label.partition(".")[0]
+
+
+__all__ = ["hide_addresses", "host_label"]

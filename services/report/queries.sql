@@ -11,10 +11,11 @@ select id, project, stream, name, purpose, state, announced from branch.cuts_v w
 
 -- cut_runs --
 -- cut bigint
+-- In one order for all: who sums several runs holds their labs until the end.
 select r.id, r.day, r.remote, r.executor, r.attempt, r.state, coalesce(r.cause, '') as cause, r.reason, r.expected_end,
        u.run_id is not null as rolled, u.passed, u.failed, u.skipped, u.warned, u.flaky, u.infra, u.failing
 from ledger.runs r left join report.rollups u on u.run_id = r.id
-where r.cut_id = $1
+where r.cut_id = $1 and not r.trial order by r.remote, r.executor, r.attempt
 
 -- tests_begun --
 -- runs bigint[]
@@ -28,7 +29,7 @@ where cut_id = $1 and state in ('abandoned', 'skipped')
 
 -- run_day --
 -- run bigint
-select day, cut_id, state from ledger.runs where id = $1
+select day, cut_id, state from ledger.runs where id = $1 and not trial
 
 -- run_tests --
 -- day date, run bigint
@@ -37,16 +38,16 @@ select grp, test, attempt, result, cause, crashes from ledger.cases_v where day 
 -- save_rollup --
 -- run bigint, cut bigint, tests integer, passed integer, failed integer, skipped integer, warned integer,
 -- flaky integer, infra integer, failing jsonb, flakes jsonb
-insert into report.rollups (run_id, cut_id, tests, passed, failed, skipped, warned, flaky, infra, failing, flakes)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+insert into report.rollups (run_id, cut_id, tests, passed, failed, skipped, warned, flaky, infra, failing, flakes, started)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (select started from ledger.runs where id = $1))
 on conflict (run_id) do update
 set tests = excluded.tests, passed = excluded.passed, failed = excluded.failed, skipped = excluded.skipped,
     warned = excluded.warned, flaky = excluded.flaky, infra = excluded.infra, failing = excluded.failing,
-    flakes = excluded.flakes, made = now()
+    flakes = excluded.flakes, started = excluded.started, made = now()
 
 -- done_runs --
--- after bigint, most integer
-select id from ledger.runs where id > $1 and state = 'done' order by id limit $2
+-- after bigint (null: from the first), most integer
+select id from ledger.runs where ($1::bigint is null or id > $1) and state = 'done' and not trial order by id limit $2
 
 -- save_branch --
 -- cut bigint, project text, stream text, branch text, state text, settled boolean, text text, tests integer,
@@ -65,9 +66,10 @@ set state = excluded.state, settled = excluded.settled, text = excluded.text, te
 -- since timestamptz
 -- Announced cuts that are unsettled, or of which a run has closed after the last fold.
 select c.id from branch.cuts_v c left join report.branches b on b.cut_id = c.id
-where c.announced is not null and c.announced > $1
+where c.announced is not null and c.announced > $1 and c.state <> 'history'
   and (b.cut_id is null or not b.settled
-       or exists (select from ledger.runs r where r.cut_id = c.id and r.state <> 'open' and r.ended > b.folded))
+       or exists (select from ledger.runs r where r.cut_id = c.id and r.state <> 'open' and not r.trial
+                  and coalesce(r.closed, r.ended) > b.folded))
 order by c.id
 
 -- selections --
@@ -103,6 +105,24 @@ where s.changed > $1 and s.state in ('active', 'ignored', 'malformed') and (s.st
            and exists (select from report.verdicts v where v.series_id = s.id and v.revision = s.revision
                        and v.context = 'apply' and v.state = 'fail' and not v.by_hand)))
 order by s.id limit 2000
+
+-- series_checks --
+-- series bigint, contexts text[]
+-- What runs said of the present revision of a series.
+select k.context, k.patch, k.state, k.text, k.at, r.remote, r.executor
+from ledger.checks k
+join ingest.series_v s on s.id = k.series_id and s.revision = k.revision
+join ledger.runs r on r.id = k.run_id and not r.trial
+where k.series_id = $1 and k.context = any($2::text[]) order by k.context, k.patch
+
+-- checks_to_tell --
+-- since timestamptz, project text, contexts text[]
+-- Series of which something was said that no verdict knows of.
+select distinct k.series_id from ledger.checks k
+join ingest.series_v s on s.id = k.series_id and s.revision = k.revision and s.state in ('active', 'ignored', 'malformed')
+left join report.verdicts v on v.series_id = k.series_id and v.context = k.context and v.revision = k.revision
+where k.at > $1 and k.project = $2 and k.context = any($3::text[]) and (v.series_id is null or v.at < k.at)
+order by 1 limit 2000
 
 -- series_by_message --
 -- message_id text

@@ -10,11 +10,13 @@ AT_ONCE = 500
 
 async def rebuild_rollups(conn: Connection, told: Callable[[int], None]) -> int:
     """Sum every closed run anew; `told` hears of each. Returns how many there were."""
-    store, after, made = ReportStore(), 0, 0
+    store, made = ReportStore(), 0
+    after: int | None = None
     while rows := await conn.fetch(SQL["done_runs"], after, AT_ONCE):
         for row in rows:
-            after = row["id"]
-            await store.roll_up_run(conn, after)
+            after = int(row["id"])
+            async with conn.transaction():
+                await store.roll_up_run(conn, after)
             told(after)
             made += 1
     return made

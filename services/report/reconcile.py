@@ -46,6 +46,7 @@ class Reconciling:
     async def once(self) -> None:
         await self._cuts()
         await self._series()
+        await self._checks()
         await self._floor.pool.execute(SQL["drop_stale"])
         await self._posts()
 
@@ -59,6 +60,14 @@ class Reconciling:
         for row in await self._floor.pool.fetch(SQL["series_to_settle"], now - LOOK_BACK):
             async with self._floor.pool.acquire() as conn, conn.transaction():
                 await self._deciding.series(conn, row["id"], now)
+
+    async def _checks(self) -> None:
+        now = self._floor.clock()
+        for name, project in self._floor.settings.projects.items():
+            rows = await self._floor.pool.fetch(SQL["checks_to_tell"], now - LOOK_BACK, name, list(project.checks))
+            for row in rows:
+                async with self._floor.pool.acquire() as conn, conn.transaction():
+                    await self._deciding.checks(conn, row["series_id"], now)
 
     async def _posts(self) -> None:
         since = self._floor.clock() - LOOK_BACK

@@ -10,6 +10,7 @@ from services.report.compose import Clash
 from services.report.fold import BranchVerdict, Lab, Reason, RunFacts
 from services.report.hide import hide_addresses
 from services.report.rollup import Rollup, TestName, roll_up
+from services.report.stability.counting import count_once
 from services.report.verdicts import Verdict
 from shared.db.pool import Connection, Record
 from shared.db.statements import load
@@ -86,12 +87,13 @@ class ReportStore:
         )  # fmt: skip
 
     async def make_rollup(self, conn: Connection, run: int, day: Any, cut: int | None) -> Rollup:
-        """Sum a closed run from its cases, and keep the sum."""
+        """Sum a closed run from its cases, keep the sum, and count it into the stability of its tests once."""
         rollup = roll_up([_case(r) for r in await conn.fetch(SQL["run_tests"], day, run)])
         await conn.execute(
             SQL["save_rollup"], run, cut, rollup.tests, rollup.passed, rollup.failed, rollup.skipped, rollup.warned,
             rollup.flaky, rollup.infra, [t.as_json() for t in rollup.failing], [t.as_json() for t in rollup.flakes],
         )  # fmt: skip
+        await count_once(conn, run)
         return rollup
 
     async def roll_up_run(self, conn: Connection, run: int) -> None:

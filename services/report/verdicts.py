@@ -21,7 +21,10 @@ POSTABLE = ("active", "ignored", "malformed")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a revision of a series is told in one context. `settled` is false for what the next branch may turn."""
+    """What a revision of a series is told in one context. `settled` is false for what the next branch may turn.
+
+    One that `follows` repeats what another has settled by the same rules, or a newer attempt of it has turned.
+    """
 
     series: int
     revision: int
@@ -35,6 +38,7 @@ class Verdict:
     patch_number: int | None = None
     changes: int = 0
     by_hand: bool = False
+    follows: bool = False
 
 
 class Step(StrEnum):
@@ -72,11 +76,19 @@ def _step(former: Verdict, new: Verdict) -> tuple[Step, str]:
         return (Step.REFRESH if same else Step.CHANGE, "by hand")
     if former.by_hand:
         return Step.KEEP, "set by hand"
+    if new.follows:
+        return _follow(former, new)
     if _worth(new) != _worth(former):
         return (Step.CHANGE, "better") if _worth(new) > _worth(former) else (Step.KEEP, "settled, and not better")
     if _worth(former) > 0 or (new.cut or 0) < (former.cut or 0):
         return Step.KEEP, "nothing newer"
     return (Step.REFRESH, "the same again") if same else (Step.CHANGE, "a newer branch")
+
+
+def _follow(former: Verdict, new: Verdict) -> tuple[Step, str]:
+    if former.settled and not new.settled:
+        return Step.KEEP, "settled, and not pending again"
+    return (Step.REFRESH if new.state is former.state else Step.CHANGE), "as its lab says"
 
 
 def _worth(verdict: Verdict) -> int:

@@ -354,7 +354,7 @@ CREATE TABLE branch.cuts (
     pruned timestamp with time zone,
     heads jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT cuts_purpose_check CHECK ((purpose = ANY (ARRAY['scheduled'::text, 'by-hand'::text, 'base'::text, 'part'::text, 'single'::text, 'try'::text]))),
-    CONSTRAINT cuts_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'built'::text, 'pushed'::text, 'announced'::text, 'failed'::text, 'pruned'::text])))
+    CONSTRAINT cuts_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'built'::text, 'pushed'::text, 'announced'::text, 'failed'::text, 'pruned'::text, 'history'::text])))
 );
 
 ALTER TABLE branch.cuts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -630,6 +630,9 @@ CREATE TABLE floor.events (
     visibility text NOT NULL,
     body jsonb NOT NULL,
     logged timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    stream text GENERATED ALWAYS AS ((body #>> '{data,stream}'::text[])) STORED,
+    remote text GENERATED ALWAYS AS ((body #>> '{data,remote}'::text[])) STORED,
+    series text GENERATED ALWAYS AS ((body #>> '{data,series}'::text[])) STORED,
     CONSTRAINT events_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'project'::text, 'operator'::text])))
 )
 PARTITION BY RANGE (sequence);
@@ -831,6 +834,67 @@ CREATE VIEW ingest.lab_runs_v AS
     lab_runs.deadline,
     lab_runs.beat
    FROM ingest.lab_runs;
+
+CREATE TABLE ingest.manifest_runs (
+    remote text NOT NULL,
+    executor text NOT NULL,
+    branch text NOT NULL,
+    url text,
+    state text DEFAULT 'waits'::text NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    run_id bigint,
+    opened timestamp with time zone,
+    gone timestamp with time zone,
+    due timestamp with time zone DEFAULT now() NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    since timestamp with time zone,
+    reason text DEFAULT ''::text NOT NULL,
+    began text DEFAULT ''::text NOT NULL,
+    digest text DEFAULT ''::text NOT NULL,
+    etag text DEFAULT ''::text NOT NULL,
+    modified text DEFAULT ''::text NOT NULL,
+    CONSTRAINT manifest_runs_state_check CHECK ((state = ANY (ARRAY['waits'::text, 'open'::text, 'taken'::text, 'refused'::text, 'lost'::text])))
+);
+
+CREATE VIEW ingest.manifest_runs_v AS
+ SELECT manifest_runs.remote,
+    manifest_runs.executor,
+    manifest_runs.branch,
+    manifest_runs.url,
+    manifest_runs.state,
+    manifest_runs.attempt,
+    manifest_runs.run_id,
+    manifest_runs.opened,
+    manifest_runs.gone,
+    manifest_runs.due,
+    manifest_runs.tries,
+    manifest_runs.since,
+    manifest_runs.reason
+   FROM ingest.manifest_runs;
+
+CREATE TABLE ingest.manifests (
+    remote text NOT NULL,
+    url text NOT NULL,
+    etag text DEFAULT ''::text NOT NULL,
+    modified text DEFAULT ''::text NOT NULL,
+    polled timestamp with time zone,
+    entries integer DEFAULT 0 NOT NULL,
+    others integer DEFAULT 0 NOT NULL,
+    warnings text[] DEFAULT '{}'::text[] NOT NULL,
+    trouble text DEFAULT ''::text NOT NULL,
+    since timestamp with time zone
+);
+
+CREATE VIEW ingest.manifests_v AS
+ SELECT manifests.remote,
+    manifests.url,
+    manifests.polled,
+    manifests.entries,
+    manifests.others,
+    manifests.warnings,
+    manifests.trouble,
+    manifests.since
+   FROM ingest.manifests;
 
 CREATE TABLE ingest.new_names (
     remote text NOT NULL,
@@ -1137,6 +1201,37 @@ CREATE TABLE ledger.runs (
     CONSTRAINT runs_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'project'::text, 'operator'::text])))
 );
 
+CREATE VIEW ledger.public_runs_v AS
+ SELECT runs.id,
+    runs.day,
+    runs.project,
+    runs.stream,
+    runs.branch,
+    runs.cut_id,
+    runs.series_id,
+    runs.remote,
+    runs.executor,
+    runs.attempt,
+    runs.state,
+    runs.cause,
+    runs.reason,
+    runs.started,
+    runs.expected_end,
+    runs.ended,
+    runs.progressed,
+    runs.planned,
+    runs.counts,
+    runs.kernel_commit,
+    runs.suite_commit,
+    runs.config_digest,
+    runs.toolchain,
+    runs.image,
+    runs.device,
+    runs.log_pack,
+    runs.link
+   FROM ledger.runs
+  WHERE ((runs.visibility = 'public'::text) AND (NOT runs.trial));
+
 ALTER TABLE ledger.runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME ledger.runs_id_seq
     START WITH 1
@@ -1188,6 +1283,10 @@ CREATE TABLE report.branches (
     CONSTRAINT branches_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'success'::text, 'warning'::text, 'red'::text, 'infra'::text])))
 );
 
+CREATE TABLE report.counted (
+    run_id bigint NOT NULL
+);
+
 CREATE TABLE report.deliveries (
     id bigint NOT NULL,
     hook_id text NOT NULL,
@@ -1214,6 +1313,13 @@ ALTER TABLE report.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE report.devices (
+    remote text NOT NULL,
+    executor text NOT NULL,
+    changed timestamp with time zone NOT NULL,
+    info jsonb NOT NULL
 );
 
 CREATE TABLE report.hooks (
@@ -1294,7 +1400,59 @@ CREATE TABLE report.rollups (
     infra integer NOT NULL,
     failing jsonb DEFAULT '[]'::jsonb NOT NULL,
     flakes jsonb DEFAULT '[]'::jsonb NOT NULL,
-    made timestamp with time zone DEFAULT now() NOT NULL
+    made timestamp with time zone DEFAULT now() NOT NULL,
+    started timestamp with time zone
+);
+
+CREATE TABLE report.stability (
+    remote text NOT NULL,
+    executor text NOT NULL,
+    grp integer NOT NULL,
+    test integer NOT NULL,
+    subtest integer NOT NULL,
+    autoignore boolean DEFAULT false NOT NULL,
+    pass_cnt integer DEFAULT 0 NOT NULL,
+    fail_cnt integer DEFAULT 0 NOT NULL,
+    pass_srk integer DEFAULT 0 NOT NULL,
+    fail_srk integer DEFAULT 0 NOT NULL,
+    pass_cur integer DEFAULT 0 NOT NULL,
+    fail_cur integer DEFAULT 0 NOT NULL,
+    broken_cur integer DEFAULT 0 NOT NULL,
+    last_update timestamp with time zone,
+    passing timestamp with time zone
+);
+
+CREATE TABLE report.stability_brought (
+    remote text NOT NULL,
+    executor text NOT NULL,
+    grp integer NOT NULL,
+    test integer NOT NULL,
+    subtest integer NOT NULL,
+    autoignore boolean DEFAULT false NOT NULL,
+    pass_cnt integer DEFAULT 0 NOT NULL,
+    fail_cnt integer DEFAULT 0 NOT NULL,
+    pass_srk integer DEFAULT 0 NOT NULL,
+    fail_srk integer DEFAULT 0 NOT NULL,
+    pass_cur integer DEFAULT 0 NOT NULL,
+    fail_cur integer DEFAULT 0 NOT NULL,
+    broken_cur integer DEFAULT 0 NOT NULL,
+    last_update timestamp with time zone,
+    passing timestamp with time zone
+);
+
+CREATE TABLE report.standings (
+    remote text NOT NULL,
+    executor text DEFAULT ''::text NOT NULL,
+    stream text DEFAULT ''::text NOT NULL,
+    standing text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT standings_standing_check CHECK ((standing = ANY (ARRAY['well'::text, 'late'::text, 'silent'::text])))
+);
+
+CREATE TABLE report.told_rejections (
+    remote text NOT NULL,
+    upto bigint NOT NULL,
+    told timestamp with time zone NOT NULL
 );
 
 CREATE TABLE report.verdicts (
@@ -1430,6 +1588,12 @@ ALTER TABLE ONLY ingest.hook_calls
 ALTER TABLE ONLY ingest.lab_runs
     ADD CONSTRAINT lab_runs_pkey PRIMARY KEY (run_id);
 
+ALTER TABLE ONLY ingest.manifest_runs
+    ADD CONSTRAINT manifest_runs_pkey PRIMARY KEY (remote, executor, branch);
+
+ALTER TABLE ONLY ingest.manifests
+    ADD CONSTRAINT manifests_pkey PRIMARY KEY (remote);
+
 ALTER TABLE ONLY ingest.new_names
     ADD CONSTRAINT new_names_pkey PRIMARY KEY (remote, day);
 
@@ -1481,11 +1645,17 @@ ALTER TABLE ONLY report.attempts
 ALTER TABLE ONLY report.branches
     ADD CONSTRAINT branches_pkey PRIMARY KEY (cut_id);
 
+ALTER TABLE ONLY report.counted
+    ADD CONSTRAINT counted_pkey PRIMARY KEY (run_id);
+
 ALTER TABLE ONLY report.deliveries
     ADD CONSTRAINT deliveries_hook_id_event_id_key UNIQUE (hook_id, event_id);
 
 ALTER TABLE ONLY report.deliveries
     ADD CONSTRAINT deliveries_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY report.devices
+    ADD CONSTRAINT devices_pkey PRIMARY KEY (remote, executor, changed);
 
 ALTER TABLE ONLY report.hooks
     ADD CONSTRAINT hooks_pkey PRIMARY KEY (id);
@@ -1496,6 +1666,18 @@ ALTER TABLE ONLY report.posts
 ALTER TABLE ONLY report.rollups
     ADD CONSTRAINT rollups_pkey PRIMARY KEY (run_id);
 
+ALTER TABLE ONLY report.stability_brought
+    ADD CONSTRAINT stability_brought_pkey PRIMARY KEY (remote, executor, grp, test, subtest);
+
+ALTER TABLE ONLY report.stability
+    ADD CONSTRAINT stability_pkey PRIMARY KEY (remote, executor, grp, test, subtest);
+
+ALTER TABLE ONLY report.standings
+    ADD CONSTRAINT standings_pkey PRIMARY KEY (remote, executor, stream);
+
+ALTER TABLE ONLY report.told_rejections
+    ADD CONSTRAINT told_rejections_pkey PRIMARY KEY (remote);
+
 ALTER TABLE ONLY report.verdicts
     ADD CONSTRAINT verdicts_pkey PRIMARY KEY (series_id, context);
 
@@ -1504,6 +1686,10 @@ CREATE INDEX applied_kept ON branch.applied USING btree (project, published) WHE
 CREATE INDEX applied_refused ON branch.applied USING btree (project, at) WHERE ((outcome = 'refused'::text) AND (NOT already));
 
 CREATE INDEX applied_unpublished ON branch.applied USING btree (project, at) WHERE (published IS NULL);
+
+CREATE INDEX cuts_name ON branch.cuts USING btree (name);
+
+CREATE INDEX cuts_newest ON branch.cuts USING btree (slot DESC, id DESC);
 
 CREATE INDEX cuts_open ON branch.cuts USING btree (id) WHERE (state = ANY (ARRAY['planned'::text, 'built'::text, 'pushed'::text]));
 
@@ -1522,6 +1708,12 @@ CREATE INDEX blobs_created ON floor.blobs USING btree (created);
 CREATE INDEX events_correlation ON ONLY floor.events USING btree (correlation, sequence);
 
 CREATE INDEX events_id ON ONLY floor.events USING btree (id);
+
+CREATE INDEX events_remote ON ONLY floor.events USING btree (remote, sequence) WHERE (remote IS NOT NULL);
+
+CREATE INDEX events_series ON ONLY floor.events USING btree (series, sequence) WHERE (series IS NOT NULL);
+
+CREATE INDEX events_stream ON ONLY floor.events USING btree (stream, sequence) WHERE (stream IS NOT NULL);
 
 CREATE INDEX events_type ON ONLY floor.events USING btree (type, sequence);
 
@@ -1546,6 +1738,8 @@ CREATE INDEX answers_at ON ingest.answers USING btree (at);
 CREATE INDEX hook_calls_at ON ingest.hook_calls USING btree (at);
 
 CREATE INDEX lab_runs_deadline ON ingest.lab_runs USING btree (deadline);
+
+CREATE INDEX manifest_runs_due ON ingest.manifest_runs USING btree (remote, due);
 
 CREATE INDEX patches_external ON ingest.patches USING btree (external_id);
 
@@ -1605,6 +1799,10 @@ CREATE INDEX posts_patch ON report.posts USING btree (patch_id, context, id DESC
 
 CREATE INDEX posts_series ON report.posts USING btree (series_id, id);
 
+CREATE INDEX rollups_flaky ON report.rollups USING btree (started) WHERE (flaky > 0);
+
+CREATE INDEX stability_ignored ON report.stability USING btree (remote, executor) WHERE (autoignore AND (passing IS NULL));
+
 ALTER TABLE ONLY branch.applied
     ADD CONSTRAINT applied_log_fkey FOREIGN KEY (log) REFERENCES floor.blobs(sha256);
 
@@ -1631,6 +1829,9 @@ ALTER TABLE ONLY floor.tokens
 
 ALTER TABLE ONLY ingest.lab_runs
     ADD CONSTRAINT lab_runs_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
+
+ALTER TABLE ONLY ingest.manifest_runs
+    ADD CONSTRAINT manifest_runs_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
 
 ALTER TABLE ONLY ingest.patches
     ADD CONSTRAINT patches_series_id_fkey FOREIGN KEY (series_id) REFERENCES ingest.series(id);
@@ -1674,11 +1875,23 @@ ALTER TABLE ONLY ledger.runs
 ALTER TABLE ONLY report.attempts
     ADD CONSTRAINT attempts_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES report.deliveries(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY report.counted
+    ADD CONSTRAINT counted_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
+
 ALTER TABLE ONLY report.deliveries
     ADD CONSTRAINT deliveries_hook_id_fkey FOREIGN KEY (hook_id) REFERENCES report.hooks(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY report.rollups
     ADD CONSTRAINT rollups_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
+
+ALTER TABLE ONLY report.stability
+    ADD CONSTRAINT stability_grp_fkey FOREIGN KEY (grp) REFERENCES ledger.names(id);
+
+ALTER TABLE ONLY report.stability
+    ADD CONSTRAINT stability_subtest_fkey FOREIGN KEY (subtest) REFERENCES ledger.names(id);
+
+ALTER TABLE ONLY report.stability
+    ADD CONSTRAINT stability_test_fkey FOREIGN KEY (test) REFERENCES ledger.names(id);
 
 GRANT USAGE ON SCHEMA branch TO netci_ingest;
 GRANT USAGE ON SCHEMA branch TO netci_branch;
@@ -1950,6 +2163,20 @@ GRANT SELECT ON TABLE ingest.lab_runs_v TO netci_branch;
 GRANT SELECT ON TABLE ingest.lab_runs_v TO netci_executor;
 GRANT SELECT ON TABLE ingest.lab_runs_v TO netci_report;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.manifest_runs TO netci_ingest;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.manifest_runs_v TO netci_ingest;
+GRANT SELECT ON TABLE ingest.manifest_runs_v TO netci_branch;
+GRANT SELECT ON TABLE ingest.manifest_runs_v TO netci_executor;
+GRANT SELECT ON TABLE ingest.manifest_runs_v TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.manifests TO netci_ingest;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.manifests_v TO netci_ingest;
+GRANT SELECT ON TABLE ingest.manifests_v TO netci_branch;
+GRANT SELECT ON TABLE ingest.manifests_v TO netci_executor;
+GRANT SELECT ON TABLE ingest.manifests_v TO netci_report;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.new_names TO netci_ingest;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.patches TO netci_ingest;
@@ -2016,6 +2243,11 @@ GRANT SELECT ON TABLE ledger.runs TO netci_branch;
 GRANT SELECT,INSERT,UPDATE ON TABLE ledger.runs TO netci_executor;
 GRANT SELECT ON TABLE ledger.runs TO netci_report;
 
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_ingest;
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_branch;
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_executor;
+GRANT SELECT ON TABLE ledger.public_runs_v TO netci_report;
+
 GRANT SELECT ON TABLE public.netci_migrations TO netci_ingest;
 GRANT SELECT ON TABLE public.netci_migrations TO netci_branch;
 GRANT SELECT ON TABLE public.netci_migrations TO netci_executor;
@@ -2025,9 +2257,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.attempts TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.branches TO netci_report;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.counted TO netci_report;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.deliveries TO netci_report;
 
 GRANT USAGE ON SEQUENCE report.deliveries_id_seq TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.devices TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.hooks TO netci_report;
 
@@ -2036,6 +2272,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.posts TO netci_report;
 GRANT USAGE ON SEQUENCE report.posts_id_seq TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.rollups TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.stability TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.stability_brought TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.standings TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.told_rejections TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.verdicts TO netci_report;
 

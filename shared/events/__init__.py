@@ -1,8 +1,9 @@
 """The contract between rooms. An event says *look*: ids, counts, references and a commit id, never lists."""
 
 from shared.events.base import Envelope, Event, Visibility
-from shared.events.branch import BranchCut, TreeMoved
+from shared.events.branch import BranchCut, TreeMoved, visibility_of
 from shared.events.hook import HookDisabled
+from shared.events.remote import RemoteChanged
 from shared.events.run import CheckDone, RunDone, RunProgress, RunStarted
 from shared.events.series import SeriesApplied, SeriesArrived, SeriesChanged, SeriesRefused
 from shared.events.verdict import VerdictChanged
@@ -20,6 +21,7 @@ EVENTS: tuple[type[Event], ...] = (
     RunDone,
     VerdictChanged,
     HookDisabled,
+    RemoteChanged,
 )
 
 BY_TYPE: dict[str, type[Event]] = {event.type_name(): event for event in EVENTS}
@@ -32,6 +34,7 @@ __all__ = [
     "Envelope",
     "Event",
     "HookDisabled",
+    "RemoteChanged",
     "RunDone",
     "RunProgress",
     "RunStarted",
@@ -42,4 +45,5 @@ __all__ = [
     "TreeMoved",
     "VerdictChanged",
     "Visibility",
+    "visibility_of",
 ]

@@ -4,8 +4,13 @@ from typing import ClassVar
 
 from pydantic import AwareDatetime
 
-from shared.events.base import Event
+from shared.events.base import Event, Visibility
 from shared.model.results import Purpose
+
+
+def visibility_of(purpose: Purpose) -> Visibility:
+    """Who may know of a branch that is cut for this, and of what is run on it: of a try, only its owner."""
+    return "operator" if purpose is Purpose.TRY else "public"
 
 
 class TreeMoved(Event):

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from shared.formats.faults import FAULTS_KEPT, Fault, Faulty, faulty, pointer
+from shared.formats.faults import FAULTS_KEPT, Fault, Faulty, faulty, pointer, too_large
 from shared.formats.unpack import UNPACKED, Unpacker, unpack
 
 __all__ = ["DEPTH", "UNPACKED", "Fault", "Faulty", "Unpacker", "faulty", "read_json", "scan", "unpack"]
@@ -27,7 +27,9 @@ DEPTH = 16
 CONTAINERS = 200_000
 """Objects and lists of one document. An empty one costs hundreds of bytes to read, and two to send."""
 
-VALUES = 1_000_000
+VALUES = 600_000
+KEYS = 100_000
+"""Keys of one document, besides a dozen for each of its objects and lists."""
 WHOLE_NUMBER = 10**18 - 1
 
 _CHUNK = 1 << 20
@@ -57,6 +59,8 @@ def scan(data: bytes, *, depth: int = DEPTH, values: int = VALUES, containers: i
         level += 2 * opens - len(brackets)
         if opened > containers:
             raise faulty(f"more than {containers} objects and lists")
+        if keys > KEYS + 12 * opened:
+            raise faulty(f"more than {KEYS} keys in few objects")
         if opened + separated > values:
             raise faulty(f"more than {values} values")
     return keys
@@ -108,7 +112,7 @@ def read_json(
 ) -> Any:
     """The value that `data` is the JSON of. Raises Faulty."""
     if len(data) > size:
-        raise faulty(f"more than {size} bytes")
+        raise too_large(size)
     keys = scan(data, depth=depth, values=values, containers=containers)
     try:
         value = from_json(data, allow_inf_nan=False)

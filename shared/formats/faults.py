@@ -10,6 +10,7 @@ from shared.errors import Refused
 
 FAULTS_KEPT = 50
 """Faults told of one document: who has more, has one fault many times."""
+_KEY_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,30 +25,31 @@ class Fault:
 
 
 class Faulty(Refused):
-    """The document cannot be taken as it is."""
+    """The document cannot be taken as it is.
 
-    status_hint = 422
+    The hint `errors` has the faults for an answer over HTTP.
+    """
 
-    def __init__(self, *faults: Fault) -> None:
+    def __init__(self, *faults: Fault, status: int = 400) -> None:
         kept = faults[:FAULTS_KEPT]
         text = str(kept[0]) if kept else ""
         if len(faults) > 1:
             text += f" (and {len(faults) - 1} more)"
-        super().__init__(text, errors=[{"pointer": f.pointer, "detail": f.detail} for f in kept])
+        super().__init__(text, errors=[{"pointer": fault.pointer, "detail": fault.detail} for fault in kept])
         self.faults = kept
-
-
-class TooLarge(Faulty):
-    """It is larger than what is read."""
-
-    status_hint = 413
+        self.status_hint = status
 
 
 def pointer(path: Iterable[str | int]) -> str:
-    """The path of keys and indexes as a pointer."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    """The path of keys and indexes as a pointer. A key longer than any of ours is cut: the pointer is for a person."""
+    return "".join("/" + str(part)[:_KEY_KEPT].replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def faulty(detail: str, *path: str | int) -> Faulty:
     """One fault, ready to raise."""
     return Faulty(Fault(pointer(path), detail))
+
+
+def too_large(limit: int, of: str = "") -> Faulty:
+    """The fault of a body of over `limit` bytes, which HTTP has a status of its own for."""
+    return Faulty(Fault("", f"more than {limit} bytes{of}"), status=413)

@@ -12,7 +12,7 @@ from xml.parsers.expat import ExpatError, ParserCreate
 
 from shared.formats.bounded import DEPTH, UNPACKED
 from shared.formats.clean import plain
-from shared.formats.faults import faulty
+from shared.formats.faults import faulty, too_large
 from shared.formats.junit_write import PLAIN
 from shared.formats.reported import (
     NO_GROUP,
@@ -34,7 +34,8 @@ _CHUNK = 1 << 16
 _TAG = 1 << 20
 _OURS = "netci."
 _CONTROLS = bytes(set(range(1, 32)) - set(b"\t\n\r"))
-_REFERENCE = re.compile(rb"&#(?:[xX]0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]));")
+_COLOUR = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+_REFERENCE = re.compile(rb"&#(?:(x0*1[bB]|0*27)|x0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]));")
 _MAIN = ("error", "failure", "skipped")
 _EARLIER = {"flakyFailure": "failure", "flakyError": "error"}
 _RESULTS = {str(result): result for result in Result}
@@ -45,7 +46,7 @@ _LATER = {"rerunFailure": "failure", "rerunError": "error"}
 def read(data: bytes) -> Reported:
     """The cases of a document. Raises Faulty."""
     if len(data) > UNPACKED:
-        raise faulty(f"more than {UNPACKED} bytes")
+        raise too_large(UNPACKED)
     reader = _Reader()
     _parse(_legal(data), reader)
     if not reader.seen:
@@ -58,8 +59,11 @@ def _legal(data: bytes) -> bytes:
     """Without the control characters that XML forbids, as bytes and as references; their makers mean no harm."""
     if data[:2] in (b"\xfe\xff", b"\xff\xfe"):
         return data
-    data = data.translate(None, _CONTROLS)
-    return _REFERENCE.sub(b"", data) if b"&#" in data else data
+    if b"&#" in data:
+        data = _REFERENCE.sub(lambda found: b"\x1b" if found[1] else b"", data)
+    if b"\x1b" in data:
+        data = _COLOUR.sub(b"", data)
+    return data.translate(None, _CONTROLS)
 
 
 def _parse(data: bytes, reader: "_Reader") -> None:

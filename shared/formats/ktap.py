@@ -81,8 +81,8 @@ def every_test(report: Report, group: str) -> Iterator[Case]:
     """The cases of a log of many programs, each test before its subtests.
 
     A test that the kernel's runner wraps is named by its target and its program; any other, as KUnit's suites are,
-    by its own name, in `group`; one that a plan promised and no line tells of, in that of the test before. Exit codes are not known here: the log's own word on each test is what counts, and
-    its subtests correct it.
+    by its own name, in `group`; one that a plan promised and no line tells of, in the group of the test before.
+    Exit codes are not known here: the log's own word on each test is what counts, and its subtests correct it.
     """
     spelling = Spelling()
     seen: dict[str, dict[str, int]] = {}
@@ -102,7 +102,7 @@ def every_test(report: Report, group: str) -> Iterator[Case]:
 
 def _by_test(points: tuple[Point, ...]) -> Iterator[tuple[Point, tuple[Point, ...]]]:
     starts = [index for index, point in enumerate(points) if point.depth == 0]
-    for start, end in zip(starts, [*starts[1:], len(points)], strict=True):
+    for start, end in zip(starts, [*starts[1:], len(points)], strict=False):
         yield points[start], points[start + 1 : end]
 
 

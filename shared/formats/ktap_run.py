@@ -3,7 +3,7 @@
 import codecs
 
 from shared.formats.bounded import UNPACKED
-from shared.formats.faults import faulty
+from shared.formats.faults import faulty, too_large
 from shared.formats.ktap import KtapParser, Report, every_test
 from shared.formats.reported import NO_GROUP, Reported, Told, detail_of
 from shared.formats.run_model import CASES
@@ -12,7 +12,7 @@ from shared.formats.run_model import CASES
 def read(data: bytes, group: str = NO_GROUP) -> Reported:
     """The cases of a log; `group` is that of tests whose log names no target. Raises Faulty on a log without KTAP."""
     if len(data) > UNPACKED:
-        raise faulty(f"more than {UNPACKED} bytes")
+        raise too_large(UNPACKED)
     report = _report(data)
     if not report.seen:
         raise faulty("holds no KTAP: neither a plan, nor a version line, nor a result")

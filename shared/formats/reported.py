@@ -107,7 +107,7 @@ def name_of(value: object, fallback: str = "") -> str:
 
 def detail_of(value: object) -> str:
     """A diagnosis as one line."""
-    return plain(value[: 2 * DETAIL]).strip()[:DETAIL] if isinstance(value, str) else ""
+    return plain(value[: 2 * DETAIL].strip()).strip()[:DETAIL] if isinstance(value, str) else ""
 
 
 def link_of(value: object) -> str:

@@ -16,8 +16,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from shared.formats.bounded import UNPACKED, read_json, scan, tally, twice
-from shared.formats.faults import FAULTS_KEPT, Fault, Faulty, faulty, pointer
+from shared.formats.bounded import UNPACKED, read_json, scan, tally
+from shared.formats.faults import FAULTS_KEPT, Fault, Faulty, pointer, too_large
 from shared.formats.run_columns import Columns, columns, to_cases
 from shared.formats.run_faults import find_faults
 from shared.formats.run_model import CASES, DEVICE, NAME, Batch, RunDocument
@@ -28,6 +28,7 @@ __all__ = ["Batch", "Columns", "RunDocument", "about_times", "cases", "columns",
 SLACK = timedelta(minutes=5)
 """How far a lab's clock may be ahead of ours."""
 
+_FIRST_YEAR = 2000
 _D = TypeVar("_D", bound=Batch)
 
 
@@ -51,23 +52,24 @@ def cases(document: Batch) -> list[Case]:
 
 def _parse(data: bytes, kind: type[_D]) -> _D:
     if len(data) > UNPACKED:
-        raise faulty(f"more than {UNPACKED} bytes")
+        raise too_large(UNPACKED)
     keys = scan(data)
     try:
-        document = kind.model_validate_json(data)
+        # Unknown keys are found by their number: as errors, a million of them would be a GB.
+        document = kind.model_validate_json(data, extra="ignore")
     except ValidationError as error:
         raise find_faults(data, kind) from error
+    if _keys(document) != keys:
+        raise find_faults(data, kind)
     if b"\\u0000" in data:
         read_json(data)
     if found := tuple(islice(_about_cases(document), FAULTS_KEPT)):
         raise Faulty(*found)
-    if _keys(document) != keys:
-        raise twice(data)
     return document
 
 
 def _keys(document: Batch) -> int:
-    """How many keys the document has; the parser has merged those that stood twice."""
+    """How many keys the document has taken: those that stood twice count once, those nobody knows not at all."""
     keys = len(document.model_fields_set) + sum(map(len, document.cases))
     keys += sum(len(sub) for case in document.cases for sub in case.get("cases", ()))
     if isinstance(document, RunDocument):
@@ -131,7 +133,9 @@ def _about_run(document: RunDocument, now: datetime) -> Iterator[Fault]:
 def about_times(started: datetime | None, ended: datetime | None, now: datetime) -> Iterator[Fault]:
     """What is wrong with a lab's times, `now` being ours."""
     for key, when in (("started", started), ("ended", ended)):
-        if when is not None and when > now + SLACK:
+        if when is not None and when.year < _FIRST_YEAR:
+            yield Fault(pointer((key,)), f"is before {_FIRST_YEAR}")
+        elif when is not None and when > now + SLACK:
             yield Fault(pointer((key,)), f"is in the future: it is {now.isoformat(timespec='seconds')} here")
     if started is not None and ended is not None and ended < started:
         yield Fault("/ended", "is before started")

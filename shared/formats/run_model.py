@@ -33,7 +33,7 @@ Name = Annotated[str, Field(max_length=NAME, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"
 Fact = Annotated[str, Field(max_length=NAME, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 Detail = Annotated[str, Field(max_length=DETAIL)]
 Crash = Annotated[str, Field(max_length=CRASH)]
-Link = Annotated[str, Field(max_length=LINK, pattern=r"^https?://[^\s\x00-\x1f\x7f-\x9f]+$")]
+Link = Annotated[str, Field(max_length=LINK, pattern=r"^(?:https?://[^\s\x00-\x1f\x7f-\x9f]+)?$")]
 MessageId = Annotated[str, Field(max_length=NAME, pattern=r"^<?[^\s\x00-\x1f\x7f-\x9f<>]+>?$")]
 Attempt = Annotated[int, Field(ge=0, lt=ATTEMPTS)]
 Seconds = Annotated[float, Field(ge=0, le=SECONDS, allow_inf_nan=False)]

@@ -43,7 +43,10 @@ def _object(field: str, data: bytes) -> dict[str, Any]:
     try:
         value = read_json(data)
     except Faulty as error:
-        raise Faulty(*(Fault(pointer((field,)) + fault.pointer, fault.detail) for fault in error.faults)) from error
+        raise Faulty(
+            *(Fault(pointer((field,)) + fault.pointer, fault.detail) for fault in error.faults),
+            status=error.status_hint,
+        ) from error
     if not isinstance(value, dict):
         raise faulty("should be an object", field)
     return value

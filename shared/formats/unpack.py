@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from shared.formats.faults import Fault, TooLarge, faulty
+from shared.formats.faults import Fault, Faulty, faulty, too_large
 
 UNPACKED = 64 << 20
 """Bytes of a body after unpacking, unless said otherwise."""
@@ -26,7 +26,7 @@ class Unpacker:
     def __init__(self, encoding: str = "", limit: int = UNPACKED) -> None:
         name = encoding.strip().lower()
         if name not in ("", "identity") and name not in _WINDOWS:
-            raise faulty(f"content encoding {name[:40]!r} is not read: gzip, deflate or none")
+            raise Faulty(Fault("", f"content encoding {name[:40]!r} is not read: gzip, deflate or none"), status=415)
         self._name = name
         self._limit = self._left = limit
         self._stream: Any = zlib.decompressobj(_WINDOWS[name]) if name in _WINDOWS else None
@@ -36,7 +36,7 @@ class Unpacker:
         plain = data if self._stream is None else self._inflate(data)
         self._left -= len(plain)
         if self._left < 0:
-            raise TooLarge(Fault("", f"more than {self._limit} bytes after unpacking"))
+            raise too_large(self._limit, " after unpacking")
         return plain
 
     def _inflate(self, data: bytes) -> bytes:

@@ -29,6 +29,12 @@ returning id, day, state
 -- ensure_today --
 select ledger.ensure_day((now() at time zone 'utc')::date)
 
+-- describe_run --
+-- id bigint, lease_number bigint, device jsonb, link text, started timestamptz
+update ledger.runs
+set device = coalesce($3, device), link = coalesce(nullif($4, ''), link), started = least(started, $5)
+where id = $1 and lease_number = $2 and state = 'open'
+
 -- lock_run --
 -- id bigint, lease_number bigint
 select id, day, project, stream, branch, cut_id, series_id, remote, executor, planned, progressed, visibility,

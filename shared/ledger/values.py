@@ -13,8 +13,8 @@ from shared.model.ids import RunId
 class Opening:
     """A run about to start: one executor on one branch, or the checks of one series.
 
-    `visibility` is that of the branch, of a try none but its owner's; a `trial` counts for nothing, is told to nobody
-    and shown to its lab alone. `link` is where the lab shows the run; `started` is when it began by the lab's account.
+    `visibility` is that of the branch, of a try none but its owner's; a `trial` counts for nothing and is told and
+    shown to its lab alone. `link` is where the lab shows the run; `started` is when it began by the lab's account.
     """
 
     project: str
@@ -38,6 +38,11 @@ class Opening:
     trial: bool = False
     link: str = ""
     started: datetime | None = None
+
+    @property
+    def shown(self) -> Visibility:
+        """A trial is nobody's business, whatever it is on."""
+        return "operator" if self.trial else self.visibility
 
 
 @dataclass(frozen=True, slots=True)

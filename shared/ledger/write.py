@@ -6,14 +6,15 @@ are staged in the same transaction: `RunStarted` at a true opening, `RunProgress
 `RunDone` exactly once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from shared.db.outbox import stage
 from shared.db.pool import Connection
 from shared.errors import Superseded
-from shared.events import Event, RunDone, RunProgress, RunStarted
+from shared.events import RunDone, RunProgress, RunStarted
+from shared.formats.hide import hide_addresses
 from shared.formats.run_columns import Columns, to_columns
 from shared.ledger import checks, rows
 from shared.ledger.rows import SQL, Admit
@@ -43,11 +44,11 @@ class Ledger:
         row = await conn.fetchrow(
             SQL["open_run"], o.project, o.stream, o.branch, o.cut_id, o.series_id, o.remote, o.executor, o.attempt,
             o.lease_number, o.expected_end, o.planned, o.kernel_commit, o.suite_commit, o.config_digest,
-            o.toolchain, o.image, dict(o.device) if o.device else None, o.visibility, o.trial, o.link, o.started,
+            o.toolchain, o.image, dict(o.device) if o.device else None, o.shown, o.trial, o.link, o.started,
         )  # fmt: skip
         if row is None:
             return await self._take_over(conn, o)
-        await self._tell(conn, o.trial, o.visibility, _started(o, row["id"]))
+        await stage(conn, self._source, _started(o, row["id"]), visibility=o.shown)
         return OpenRun(RunId(row["id"]), row["day"], o.lease_number, True)
 
     async def _take_over(self, conn: Connection, o: Opening) -> OpenRun:
@@ -66,6 +67,14 @@ class Ledger:
         if await conn.fetchval(SQL["plan_run"], run.id, run.lease_number, planned, expected_end) is None:
             raise Superseded(f"run {run.id} is not ours any more")
 
+    async def describe(
+        self, conn: Connection, run: OpenRun, device: Mapping[str, Any] | None, link: str, started: datetime | None
+    ) -> None:
+        """Say of an open run what its lab tells only at its end. It began no later than it was opened."""
+        await conn.execute(
+            SQL["describe_run"], run.id, run.lease_number, dict(device) if device else None, link, started
+        )
+
     async def append(self, conn: Connection, run: OpenRun, cases: Sequence[Case]) -> None:
         """Add cases. Raises Superseded if the run is closed or another's, ValueError on a name over the limit."""
         await self.append_columns(conn, run, to_columns([rows.clean(case) for case in cases]))
@@ -76,11 +85,12 @@ class Ledger:
         """
         row = await self._held(conn, run)
         added = await rows.insert(conn, run, columns, await rows.ids_of(conn, columns, admit))
-        _count(row["remote"], columns)
+        if row["visibility"] == "public":
+            _count(row["remote"], columns)
         if await conn.fetchval(SQL["progressed"], run.id) is not None:
             done = await conn.fetchval(SQL["tests_done"], run.id)
             progress = RunProgress(**_of(row, run.id), done=done, planned=row["planned"])
-            await self._tell(conn, row["trial"], row["visibility"], progress)
+            await stage(conn, self._source, progress, visibility=row["visibility"])
         await conn.execute("select pg_notify('netci_runs', $1)", str(run.id))
         return added
 
@@ -92,18 +102,14 @@ class Ledger:
         if not run.fresh:
             raise Superseded(f"there is a run of {opening.remote}/{opening.executor} already")
         await rows.copy(conn, run, columns, await rows.ids_of(conn, columns, admit))
-        _count(opening.remote, columns)
+        if opening.shown == "public":
+            _count(opening.remote, columns)
         await self._close(conn, run, ending, rows.counts_of(columns))
         return run
 
     async def check(self, conn: Connection, check: checks.Check) -> bool:
         """Say something of a series; False if what stands, stands. Raises NotYours where another lab speaks."""
         return await checks.put(conn, self._source, check)
-
-    async def _tell(self, conn: Connection, trial: bool, visibility: Any, event: Event) -> None:
-        """Stage `event`; of a trial nobody is told anything."""
-        if not trial:
-            await stage(conn, self._source, event, visibility=visibility)
 
     async def _held(self, conn: Connection, run: OpenRun) -> Any:
         row = await conn.fetchrow(SQL["lock_run"], run.id, run.lease_number)
@@ -148,9 +154,13 @@ class Ledger:
         for name, (sha256, size) in ending.artifacts.items():
             await conn.execute(SQL["add_artifact"], run.id, name, sha256, size)
         done = RunDone(
-            **_of(row, run.id), state=ending.state, cause=ending.cause, reason=ending.reason[:500], counts=counts
+            **_of(row, run.id),
+            state=ending.state,
+            cause=ending.cause,
+            reason=hide_addresses(ending.reason)[:500],
+            counts=counts,
         )
-        await self._tell(conn, row["trial"], row["visibility"], done)
+        await stage(conn, self._source, done, visibility=row["visibility"])
 
     async def _why_not_closed(self, conn: Connection, run: OpenRun) -> bool:
         row = await conn.fetchrow(SQL["run_state"], run.id)
@@ -164,6 +174,7 @@ class Ledger:
 
 
 def _count(remote: str, columns: Columns) -> None:
+    """In the metrics, which anybody may read: only what anybody may know."""
     for result in set(columns.result):
         CASES.labels(remote, result).inc(columns.result.count(result))
 

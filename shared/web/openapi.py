@@ -36,6 +36,7 @@ class Parameter:
     required: bool = False
     default: Any = None
     repeats: bool = False
+    example: Any = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def mount(app: web.Application, endpoints: Iterable[Endpoint[C]], context: Calla
         if endpoint.patient:
             app[PATIENT].add(handler)
         if endpoint.method == "GET":
-            app.router.add_get(endpoint.path, handler, allow_head=False)
+            app.router.add_get(endpoint.path, handler, allow_head=not endpoint.patient)
         else:
             app.router.add_route(endpoint.method, endpoint.path, handler)
 
@@ -293,6 +294,7 @@ def _parameter(parameter: Parameter, place: str) -> dict[str, Any]:
         "required": place == "path" or parameter.required,
         "schema": schema,
         **({"description": parameter.description} if parameter.description else {}),
+        **({"example": parameter.example} if parameter.example is not None else {}),
     }
 
 

@@ -1,162 +1,148 @@
 """The event stream: the log, read once a process and fanned out to any number of readers.
 
 Theory of operation. The hub follows the log by number, woken by the bell `netci_events`, and encodes each event once;
-every reader's queue holds references to the same bytes. A reader that comes with a cursor first reads the past from
-the database, page by page, until it has caught up with the hub's position; between that comparison and joining there
-is no await, so nothing falls between. A queue is bounded: whoever doesn't read fast enough is cut off, and comes
-back by itself with the id of the last event it got.
+readers that want the same and may see the same form a group, and get the same bytes. They are written to straight
+from here, without waking a task for each. No reader has a queue: one whose connection does not take what it was
+given is *behind*. It leaves the group, waits until its connection has drained, reads what it missed from the log,
+page by page, and joins again; if it does not drain in time it is cut off, and comes back by itself with the id of
+the last event it got. So a slow reader costs what its connection buffers, and nothing else.
 
-Wire form: https://html.spec.whatwg.org/multipage/server-sent-events.html; `id` is a cursor (shared/web/cursor.py),
-`event` the CloudEvents type, `data` the CloudEvent. `event: gap` says that events before the next one are lost to
-this reader and where the log begins.
+A reader with a cursor begins in the same way: it is behind until it has caught up with the hub's position. Between
+that comparison and joining there is no await, so nothing falls between.
 """
 
 import asyncio
-import json
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Never
 
 import structlog
 
 from shared.db.bells import Bells
-from shared.db.pool import AWAY, Pool
+from shared.db.pool import AWAY, Pool, Record
 from shared.db.statements import load
+from shared.web.audience import EVERYTHING
 from shared.web.cursor import Cursor, Log, log_of
+from shared.web.frames import Frame, Piece, choose, frame_of, pieces
+from shared.web.wanted import Filter
 
 log = structlog.get_logger(__name__)
 
 SQL = load("shared.web")
+BELL = "netci_events"
 PAGE = 500
-QUEUE = 1000
+PAGE_BYTES = 1 << 18
+"""What is read of the log at one time."""
 REPLAYS = 4
 """Pages of the past read at one time, for all readers together; never held while a reader is written to."""
-PUBLIC = ("public",)
+ALL = Filter(audience=EVERYTHING)
 
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One event, encoded. All readers share `wire`."""
-
-    sequence: int
-    type: str
-    project: str
-    wire: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What a reader wants. Empty means everything."""
-
-    types: frozenset[str] = frozenset()
-    project: str = ""
-
-    def wants(self, frame: Frame) -> bool:
-        return (not self.types or frame.type in self.types) and (not self.project or frame.project == self.project)
-
-
-def encode(sequence: int, epoch: str, type: str, body: str) -> bytes:
-    """An event as a frame; `body` is JSON on one line."""
-    return f"id: {sequence}-{epoch}\nevent: {type}\ndata: {body}\n\n".encode()
-
-
-def encode_gap(state: Log, asked: Cursor) -> bytes:
-    """Says that the reader missed something; goes on from the oldest event kept."""
-    data = json.dumps({"asked": str(asked), "oldest": state.begin + 1, "last": state.last, "epoch": state.epoch})
-    return f"id: {Cursor(state.begin, state.epoch)}\nevent: gap\ndata: {data}\n\n".encode()
+Put = Callable[[bytes], Awaitable[bool]]
+"""Writes without waiting; False once the connection holds so much that it must drain first."""
 
 
 class Reader:
-    """One reader's bounded queue."""
+    """One reader: what it wants, and the last number that it has been given, or passed over, `at`.
 
-    def __init__(self, wanted: Filter, size: int) -> None:
+    It is given the log up to `least` even where the hub has not come so far.
+    """
+
+    def __init__(self, wanted: Filter, at: int, epoch: str, put: Put, least: int = 0) -> None:
         self.wanted = wanted
+        self.at = at
+        self.epoch = epoch
+        self.least = least
+        self.behind = False
         self.closed = False
-        self._size = size
-        self._frames: deque[Frame] = deque()
-        self._news = asyncio.Event()
+        self._put = put
+        self._stirred = asyncio.Event()
 
-    def offer(self, frame: Frame) -> bool:
-        """Queue the frame; False if the reader is too slow and was closed."""
-        if len(self._frames) >= self._size:
+    async def push(self, piece: Piece) -> None:
+        """Give it the piece, unless it is behind. Never waits."""
+        if self.behind or self.closed or piece.last <= self.at:
+            return
+        try:
+            room = await self._put(piece.after(self.at))
+        except (ConnectionResetError, RuntimeError):
             self.close()
-            return False
-        self._frames.append(frame)
-        self._news.set()
-        return True
+            return
+        self.at = piece.last
+        if not room:
+            self.behind = True
+            self._stirred.set()
 
     def close(self) -> None:
         self.closed = True
-        self._frames.clear()
-        self._news.set()
+        self._stirred.set()
 
-    async def take(self, timeout: float) -> list[Frame]:
-        """What has come, all of it; [] after `timeout` seconds or when closed."""
+    async def stirred(self, timeout: float) -> bool:
+        """Wait until it is behind or closed; False after `timeout` seconds of neither."""
         try:
             async with asyncio.timeout(timeout):
-                await self._news.wait()
+                await self._stirred.wait()
         except TimeoutError:
-            return []
-        frames = list(self._frames)
-        self._frames.clear()
+            return self._stirred.is_set()
+        return True
+
+    def caught_up(self) -> None:
+        self.behind = False
         if not self.closed:
-            self._news.clear()
-        return frames
+            self._stirred.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of the log: what of it is wanted, and the number up to which it was read."""
+
+    frames: Sequence[Frame]
+    reached: int
 
 
 class Hub:
     """Reads the log once for all readers of this process. `well` says whether it could at its last look."""
 
-    def __init__(self, pool: Pool, bells: Bells, *, visibilities: Sequence[str] = PUBLIC, queue: int = QUEUE) -> None:
+    def __init__(self, pool: Pool, bells: Bells) -> None:
         self._pool = pool
         self._bells = bells
-        self._visibilities = list(visibilities)
-        self._queue = queue
-        self._readers: set[Reader] = set()
-        self._closed = False
+        self._groups: dict[Filter, set[Reader]] = {}
         self._replays = asyncio.Semaphore(REPLAYS)
         self.position = -1
-        self.well = False
         self.epoch = ""
+        self.well = False
+        self.closed = False
 
     @property
     def readers(self) -> int:
-        return len(self._readers)
+        return sum(map(len, self._groups.values()))
 
-    @property
-    def closed(self) -> bool:
-        return self._closed
+    def cursor(self, reader: Reader) -> Cursor:
+        """How far a reader is that takes part: nothing before it will come any more."""
+        return Cursor(reader.at if reader.behind else max(reader.at, self.position), reader.epoch)
 
     def close(self) -> None:
         """End all readers, present and to come."""
-        self._closed = True
+        self.closed = True
         self._drop_all()
-        self._bells.ring("netci_events")
-
-    def bell(self) -> int:
-        return self._bells.count("netci_events")
-
-    async def news(self, seen: int, timeout: float) -> None:
-        """Wait until the log has moved on since `bell()` gave `seen`, at most `timeout` seconds."""
-        await self._bells.wait("netci_events", seen, timeout)
 
     def _drop_all(self) -> None:
-        for reader in self._readers:
-            reader.close()
-        self._readers.clear()
+        for readers in self._groups.values():
+            for reader in readers:
+                reader.close()
+        self._groups.clear()
 
-    def join(self, wanted: Filter) -> Reader:
-        """Receive everything after `position`."""
-        reader = Reader(wanted, self._queue)
-        if self._closed:
+    def join(self, reader: Reader) -> None:
+        """Let it be given everything after `position`. Its `past` must have been None without an await since."""
+        reader.caught_up()
+        if self.closed or reader.epoch != self.epoch:
             reader.close()
         else:
-            self._readers.add(reader)
-        return reader
+            self._groups.setdefault(reader.wanted, set()).add(reader)
 
     def leave(self, reader: Reader) -> None:
-        self._readers.discard(reader)
+        readers = self._groups.get(reader.wanted, set())
+        readers.discard(reader)
+        if not readers:
+            self._groups.pop(reader.wanted, None)
 
     async def start(self) -> None:
         """Find the end of the log. Before it, nobody can join."""
@@ -166,7 +152,7 @@ class Hub:
     async def run(self) -> Never:
         """Follow the log for good; goes on after the database was away."""
         while True:
-            seen = self._bells.count("netci_events")
+            seen = self._bells.count(BELL)
             try:
                 while await self._round():
                     pass
@@ -175,7 +161,7 @@ class Hub:
                 self.well = False
                 log.warning("stream: the database is away", error=str(exc) or type(exc).__name__)
                 await asyncio.sleep(1)
-            await self._bells.wait("netci_events", seen, 5)
+            await self._bells.wait(BELL, seen, 5)
 
     async def state(self) -> Log:
         return log_of(await self._pool.fetchrow(SQL["log_state"], timeout=10))
@@ -186,38 +172,62 @@ class Hub:
             # Another log than the one our readers follow: they come back, and are told of the gap.
             self._drop_all()
             self.epoch, self.position = state.epoch, state.last
-        if not self._readers:
+        if not self._groups:
             # Nothing was awaited since the look at the readers, so nobody who joins now is passed over.
             self.position = max(self.position, state.last)
             return False
-        frames = await self.page(self.position, state.last, Filter())
-        for frame in frames:
-            self._offer(frame)
-        self.position = frames[-1].sequence if len(frames) == PAGE else state.last
+        page = await self.page(self.position, state.last, ALL)
+        # Before anybody is written to: who joins from now on reads these from the log.
+        self.position = page.reached
+        await self._offer(page.frames)
         return self.position < state.last
 
-    def _offer(self, frame: Frame) -> None:
-        slow = [r for r in self._readers if r.wanted.wants(frame) and not r.offer(frame)]
-        for reader in slow:
-            log.info("stream: dropped a slow reader", at=frame.sequence)
-            self._readers.discard(reader)
+    async def _offer(self, frames: Sequence[Frame]) -> None:
+        for wanted, readers in list(self._groups.items()):
+            chosen, learnt = choose(frames, wanted)
+            for piece in pieces(chosen):
+                for reader in list(readers):
+                    await reader.push(piece)
+            if learnt is not wanted:
+                self._regroup(wanted, learnt)
 
-    async def page(self, after: int, upto: int, wanted: Filter, most: int = PAGE) -> list[Frame]:
-        """Events of the log after one number up to another."""
-        rows = await self._pool.fetch(
-            SQL["log_page"], after, upto, sorted(wanted.types) or None, wanted.project or None,
-            self._visibilities, most, timeout=20,
+    def _regroup(self, wanted: Filter, learnt: Filter) -> None:
+        moved = self._groups.pop(wanted, set())
+        for reader in moved:
+            reader.wanted = learnt
+        self._groups.setdefault(learnt, set()).update(moved)
+
+    async def page(self, after: int, upto: int, wanted: Filter, most: int = PAGE) -> Page:
+        """Events of the log after one number up to another: as many as fit a page."""
+        args = (
+            after, upto, _some(wanted.types), _some(wanted.projects), _some(wanted.streams), _some(wanted.remotes),
+            sorted(wanted.series) if wanted.series or wanted.mails else None, sorted(wanted.mails),
+            wanted.audience.all, wanted.audience.remote,
+            None if wanted.audience.projects is None else sorted(wanted.audience.projects), most, PAGE_BYTES,
         )  # fmt: skip
-        return [
-            Frame(r["sequence"], r["type"], r["project"], encode(r["sequence"], self.epoch, r["type"], r["body"]))
-            for r in rows
-        ]
+        rare = wanted.streams or wanted.remotes or wanted.series or wanted.mails
+        rows = await (self._fetch_rare(*args) if rare else self._pool.fetch(SQL["log_page"], *args, timeout=20))
+        frames = [frame_of(dict(row), self.epoch) for row in rows]
+        full = len(frames) == most or sum(len(frame.wire) for frame in frames) >= PAGE_BYTES
+        return Page(frames, frames[-1].sequence if full else upto)
 
-    async def catch_up(self, after: int, wanted: Filter) -> AsyncIterator[list[Frame]]:
-        """The past after `after`, in pages, up to the hub's position at the end. Then `join` without an await."""
-        while after < self.position:
-            upto = self.position
-            async with self._replays:
-                frames = await self.page(after, upto, wanted)
-            after = frames[-1].sequence if len(frames) == PAGE else upto
-            yield frames
+    async def _fetch_rare(self, *args: object) -> Sequence[Record]:
+        """Planned anew: the plan for any filter would read the whole log for a rare one."""
+        async with self._pool.acquire(timeout=20) as conn, conn.transaction(readonly=True):
+            await conn.execute(SQL["plan_anew"], timeout=20)
+            return await conn.fetch(SQL["log_page"], *args, timeout=20)
+
+    async def past(self, reader: Reader) -> Sequence[Frame] | None:
+        """The next page of what a reader has missed; None when it has caught up and may join."""
+        upto = max(self.position, reader.least)
+        if reader.at >= upto or self.closed:
+            return None
+        async with self._replays:
+            page = await self.page(reader.at, upto, reader.wanted)
+        frames, reader.wanted = choose(page.frames, reader.wanted)
+        reader.at = page.reached
+        return frames
+
+
+def _some(words: frozenset[str]) -> list[str] | None:
+    return sorted(words) or None

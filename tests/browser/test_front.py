@@ -13,7 +13,8 @@ from tests.services.report.web.builders import BRANCH, HOSTILE, OLDER, a_series
 
 PATHS = (
     "/", "/contest?ld-cases=1", "/branches", f"/branch/{BRANCH}", "/series", "/series/1", "/series/2", "/run/1",
-    "/run/2", "/run/1/log/selftests-net%2Ftls%2F0%2Fstdout", "/events", "/about",
+    "/run/2", "/run/1/log/selftests-net%2Ftls%2F0%2Fstdout", "/remotes", "/remotes/metal", "/remotes/lab-x",
+    "/events", "/about",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from shared.practice.demo.judge import Judge
 from tests.chaos.outages import SLOW, TROUBLES, Row, a_stage, outages, submit, table, without_old
 from tests.chaos.sight import all_is_there_once, seen, told, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 POSTING: Mapping[str, Mapping[str, Any]] = {
     "502": {"kind": "status", "status": 502},

@@ -21,6 +21,7 @@ RUN_BY = {
     "shared/db/queries.sql": ROOMS,
     "shared/ledger/queries.sql": ("ingest", "executor"),
     "shared/web/queries.sql": ("report",),
+    "services/nipa/queries.sql": ("",),
 }
 
 # Run by one room only, or by a person through the command line, who is the owner of the database ("").

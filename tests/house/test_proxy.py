@@ -81,6 +81,9 @@ async def front() -> AsyncIterator[Front]:
     [
         ("/api/v1/lab/runs/7/cases", "ingest"),
         ("/api/v1/lab", "ingest"),
+        ("/api/v1/lab/runs/7/artifacts/boot/dmesg.txt", "ingest"),
+        ("/api/submit/netdev/net-next/branch/executor", "ingest"),
+        ("/api/submitted", "report"),
         ("/hooks/patchwork", "ingest"),
         ("/", "report"),
         ("/api/v1/events", "report"),
@@ -105,6 +108,8 @@ async def test_a_lab_may_send_much_others_little(front: Front) -> None:
     for path, size, status in (
         ("/api/v1/lab/runs", 63 << 20, 200),
         ("/api/v1/lab/runs", 65 << 20, 413),
+        ("/api/v1/lab/runs/7/artifacts/a", 65 << 20, 200),
+        ("/api/submit/a/b/c/d", 65 << 20, 200),
         ("/hooks/x", 2 << 20, 413),
         ("/api/v1/series", 2 << 20, 413),
         ("/api/v1/series", 1000 << 10, 200),

@@ -6,7 +6,7 @@ from contextlib import suppress
 from aiohttp import web
 from aiohttp.multipart import BodyPartReader
 
-from services.ingest.api.bodies import pieces, readable
+from services.ingest.api.bodies import pieces
 from services.ingest.api.desk import LabDesk
 from services.ingest.api.models import Artifact
 from services.ingest.api.rejected import watched
@@ -17,7 +17,7 @@ from services.ingest.api.store import SQL
 from shared.blobs.incoming import Incoming
 from shared.db.pool import Connection
 from shared.errors import Refused
-from shared.formats.faults import Fault, TooLarge
+from shared.formats.faults import Fault, Faulty
 from shared.model.tokens import Right
 from shared.web.openapi import Asked, Endpoint, Parameter
 
@@ -48,9 +48,8 @@ async def put(desk: LabDesk, asked: Asked) -> web.Response:
         await _room_for(desk, conn, run["id"], name, 0)
     incoming = await asyncio.to_thread(desk.floor.blobs.incoming)
     try:
-        with readable():
-            async for piece in pieces(asked.request, desk.labs.artifact):
-                await asyncio.to_thread(incoming.write, piece)
+        async for piece in pieces(asked.request, desk.labs.artifact):
+            await asyncio.to_thread(incoming.write, piece)
         return web.json_response(await _attach(desk, asked, name, incoming), status=201)
     finally:
         await asyncio.to_thread(incoming.drop)
@@ -79,7 +78,7 @@ async def _room_for(desk: LabDesk, conn: Connection, run: int, name: str, size: 
     assert row is not None, "it counts"
     if row["files"] >= FILES or row["bytes"] + size > TIMES * desk.labs.artifact:
         most = TIMES * desk.labs.artifact
-        raise TooLarge(Fault("", f"a run has at most {FILES} artifacts and {most} bytes of them"))
+        raise Faulty(Fault("", f"a run has at most {FILES} artifacts and {most} bytes of them"), status=413)
 
 
 async def take_part(desk: LabDesk, part: BodyPartReader) -> Incoming:
@@ -89,7 +88,7 @@ async def take_part(desk: LabDesk, part: BodyPartReader) -> Incoming:
         while piece := await part.read_chunk(1 << 16):
             await asyncio.to_thread(incoming.write, bytes(piece))
             if incoming.size > desk.labs.artifact:
-                raise TooLarge(Fault(f"/{part.name}", f"more than {desk.labs.artifact} bytes"))
+                raise Faulty(Fault(f"/{part.name}", f"more than {desk.labs.artifact} bytes"), status=413)
     except BaseException:
         with suppress(OSError):
             incoming.drop()

@@ -8,15 +8,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from io import BytesIO
+from itertools import islice
 from typing import TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from services.ingest.api.desk import LabDesk
 from shared.formats.bounded import read_json
-from shared.formats.faults import Fault, Faulty, TooLarge
-from shared.formats.run_faults import find_faults
+from shared.formats.faults import FAULTS_KEPT, Fault, Faulty
+from shared.formats.run_faults import faults_in
 from shared.formats.unpack import Unpacker
 
 SILENCE = timedelta(seconds=30)
@@ -29,23 +30,17 @@ READ = web.RequestKey("read", int)
 _M = TypeVar("_M", bound=BaseModel)
 
 
-class Malformed(Faulty):
-    """It cannot be read at all."""
-
-    status_hint = 400
-
-
 async def pieces(request: web.Request, limit: int) -> AsyncIterator[bytes]:
     """The body unpacked, piece by piece, `limit` bytes at most packed or not. Raises Faulty."""
     if (request.content_length or 0) > limit:
-        raise TooLarge(Fault("", f"more than {limit} bytes"))
+        raise Faulty(Fault("", f"more than {limit} bytes"), status=413)
     encoding = request.headers.get("Content-Encoding", "")
     unpacker, packed = Unpacker(encoding, limit), encoding.strip().lower() not in ("", "identity")
     request[READ] = 0
     async for piece in _as_it_comes(request):
         request[READ] += len(piece)
         if request[READ] > limit:
-            raise TooLarge(Fault("", f"more than {limit} bytes"))
+            raise Faulty(Fault("", f"more than {limit} bytes"), status=413)
         # A little of a bomb is much when unpacked.
         plain = await asyncio.to_thread(unpacker.feed, piece) if packed else unpacker.feed(piece)
         del piece
@@ -55,18 +50,20 @@ async def pieces(request: web.Request, limit: int) -> AsyncIterator[bytes]:
 
 
 async def _as_it_comes(request: web.Request) -> AsyncIterator[bytes]:
+    until = asyncio.get_running_loop().time() + WHOLE.total_seconds()
+    while piece := await _next(request, until):
+        yield piece
+
+
+async def _next(request: web.Request, until: float) -> bytes:
+    left = until - asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout(WHOLE.total_seconds()):
-            while True:
-                async with asyncio.timeout(SILENCE.total_seconds()):
-                    piece = await request.content.readany()
-                if not piece:
-                    return
-                yield piece
+        async with asyncio.timeout(min(SILENCE.total_seconds(), left)):
+            return await request.content.readany()
     except TimeoutError:
         raise web.HTTPRequestTimeout(text="the body did not come in time") from None
     except web.RequestPayloadError as exc:
-        raise Malformed(Fault("", f"the body is broken: {exc}")) from None
+        raise Faulty(Fault("", f"the body is broken: {exc}")) from None
 
 
 @asynccontextmanager
@@ -75,32 +72,17 @@ async def body_of(desk: LabDesk, request: web.Request) -> AsyncIterator[bytes]:
     with desk.bodies.share() as share:
         # Its value is the buffer itself, so that there is never a second copy.
         buffer = BytesIO()
-        with readable():
-            async for piece in pieces(request, desk.labs.body):
-                share.take(len(piece))
-                buffer.write(piece)
+        async for piece in pieces(request, desk.labs.body):
+            share.take(len(piece))
+            buffer.write(piece)
         yield buffer.getvalue()
-
-
-class readable:
-    """What concerns the whole of a body is no fault at a place in it: 400 and not 422."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Faulty) and type(error) is Faulty and not any(f.pointer for f in error.faults):
-            raise Malformed(*error.faults) from error
 
 
 async def small_body(request: web.Request, kind: type[_M]) -> tuple[_M, bytes]:
     """A body of a few values, by its strict model; an empty one is an empty object. Raises Faulty."""
-    with readable():
-        data = b"".join([piece async for piece in pieces(request, SMALL)])
-        if data and request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType(text="send application/json")
-        read_json(data or b"{}")
-        try:
-            return kind.model_validate_json(data or b"{}"), data
-        except ValidationError as exc:
-            raise find_faults(data or b"{}", kind) from exc  # type: ignore[arg-type]
+    data = b"".join([piece async for piece in pieces(request, SMALL)])
+    if data and request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="send application/json")
+    if found := tuple(islice(faults_in(read_json(data or b"{}"), kind), FAULTS_KEPT)):
+        raise Faulty(*found)
+    return kind.model_validate_json(data or b"{}"), data

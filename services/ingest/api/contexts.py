@@ -25,7 +25,7 @@ def default(token: Token, said: str | None) -> str:
         raise Forbidden(f"token {token.id} lacks a scope {Right.CHECKS}:<context>, which a run on a series needs")
     named = exact(token)
     if said is None and len(named) != 1:
-        raise Faulty(Fault("/context", "say in which context: the token does not name exactly one"))
+        raise Faulty(Fault("/context", "say in which context: the token does not name exactly one"), status=422)
     return said or named[0]
 
 
@@ -33,7 +33,7 @@ def check_contexts(token: Token, contexts: Sequence[tuple[str, str]], place: Pla
     """Raises Forbidden or Faulty unless the token may speak in all `contexts`, each given with where it stands."""
     faults = tuple(_faults(contexts, place, settings))
     if faults:
-        raise Faulty(*faults)
+        raise Faulty(*faults, status=422)
     for _, context in contexts:
         if not token.may(Right.CHECKS, context):
             raise Forbidden(
@@ -59,7 +59,7 @@ def of_checks(checks: Sequence[Check], place: Place) -> list[tuple[str, str]]:
         if check.get("patch", 0) > place.patches
     ]
     if faults:
-        raise Faulty(*faults)
+        raise Faulty(*faults, status=422)
     return [(f"/checks/{i}/context", check["context"]) for i, check in enumerate(checks)]
 
 

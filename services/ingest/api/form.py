@@ -10,12 +10,12 @@ from aiohttp import web
 from aiohttp.multipart import BodyPartReader
 
 from services.ingest.api.artifacts import check_name, take_part
-from services.ingest.api.bodies import READ, SILENCE, WHOLE, Malformed, body_of
+from services.ingest.api.bodies import READ, SILENCE, WHOLE, body_of
 from services.ingest.api.budget import Share
 from services.ingest.api.desk import LabDesk
 from shared.blobs.incoming import Incoming
 from shared.errors import Refused
-from shared.formats.faults import Fault, Faulty, TooLarge
+from shared.formats.faults import Fault, Faulty
 
 PARTS = 200
 
@@ -50,33 +50,33 @@ def _urlencoded(data: bytes, wanted: Collection[str]) -> dict[str, bytes]:
     try:
         pairs = parse_qsl(data.decode("ascii"), keep_blank_values=True, max_num_fields=PARTS, errors="surrogateescape")
     except ValueError as exc:
-        raise Malformed(Fault("", f"no form: {exc}")) from None
+        raise Faulty(Fault("", f"no form: {exc}")) from None
     return {name: text.encode("utf-8", "surrogateescape") for name, text in pairs if name in wanted}
 
 
 async def _read_parts(desk: LabDesk, request: web.Request, form: Form, wanted: Collection[str], share: Share) -> None:
     if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise Malformed(Fault("", "a form with files is sent without Content-Encoding"))
+        raise Faulty(Fault("", "a form with files is sent without Content-Encoding"))
     try:
         async with asyncio.timeout(WHOLE.total_seconds()):
             reader, number = await request.multipart(), 0
             while (part := await _next(reader)) is not None:
                 number += 1
                 if number > PARTS:
-                    raise TooLarge(Fault("", f"more than {PARTS} parts"))
+                    raise Faulty(Fault("", f"more than {PARTS} parts"), status=413)
                 await _read_part(desk, part, form, wanted, share)
         request[READ] = share.size
     except TimeoutError:
         raise web.HTTPRequestTimeout(text="the body did not come in time") from None
     except (ValueError, AssertionError, web.RequestPayloadError, LookupError) as exc:
-        raise Malformed(Fault("", f"no form: {exc}")) from exc
+        raise Faulty(Fault("", f"no form: {exc}")) from exc
 
 
 async def _next(reader: object) -> BodyPartReader | None:
     async with asyncio.timeout(SILENCE.total_seconds()):
         part = await reader.next()  # type: ignore[attr-defined]
     if part is not None and not isinstance(part, BodyPartReader):
-        raise Malformed(Fault("", "a part of the form has parts itself"))
+        raise Faulty(Fault("", "a part of the form has parts itself"))
     return part
 
 
@@ -107,5 +107,5 @@ async def _field(desk: LabDesk, part: BodyPartReader, share: Share) -> bytes:
         share.take(len(piece))
         data += piece
         if len(data) > desk.labs.body:
-            raise TooLarge(Fault(f"/{part.name}", f"more than {desk.labs.body} bytes"))
+            raise Faulty(Fault(f"/{part.name}", f"more than {desk.labs.body} bytes"), status=413)
     return bytes(data)

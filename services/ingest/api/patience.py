@@ -17,7 +17,10 @@ def deadline(started: datetime, heard: datetime, expected_end: datetime | None, 
 def check_end(expected_end: datetime, started: datetime, now: datetime, labs: Labs) -> None:
     """Raises Faulty for an expected end that cannot be."""
     if expected_end <= now:
-        raise Faulty(Fault("/expected_end", f"is over: it is {now.isoformat(timespec='seconds')} here"))
+        raise Faulty(Fault("/expected_end", f"is over: it is {now.isoformat(timespec='seconds')} here"), status=422)
     if expected_end > started + labs.longest:
         hours = labs.longest / timedelta(hours=1)
-        raise Faulty(Fault("/expected_end", f"is more than {hours:g} hours after the start: no run lasts longer here"))
+        raise Faulty(
+            Fault("/expected_end", f"is more than {hours:g} hours after the start: no run lasts longer here"),
+            status=422,
+        )

@@ -48,19 +48,19 @@ async def find(conn: Connection, token: Token, branch: str | None, series: str |
 
 def _sandbox(token: Token, branch: str) -> Place:
     if not token.sandbox:
-        raise Faulty(Fault("/branch", f"{branch} is for sandbox tokens: netci token create --sandbox"))
+        raise Faulty(Fault("/branch", f"{branch} is for sandbox tokens: netci token create --sandbox"), status=422)
     return Place(token.projects[0] if token.projects else SANDBOX, branch=branch)
 
 
 def of_branch(row: Mapping[str, Any] | None, name: str, now: datetime) -> Place:
     """The place of a branch's row. Pure."""
     if row is None or row["purpose"] == Purpose.TRY or row["announced"] is None:
-        raise Faulty(Fault("/branch", f"no branch {name[:200]!r} is announced here; see /branches.json"))
+        raise Faulty(Fault("/branch", f"no branch {name[:200]!r} is announced here; see /branches.json"), status=422)
     if now - row["announced"] > OLDEST:
         words = (
             f"{name} was announced at {row['announced']:%Y-%m-%d %H:%M} UTC; results are taken for {OLDEST.days} days"
         )
-        raise Faulty(Fault("/branch", words))
+        raise Faulty(Fault("/branch", words), status=422)
     return Place(row["project"], row["stream"], row["tree"], row["name"], row["id"])
 
 
@@ -68,9 +68,9 @@ async def _find_series(conn: Connection, token: Token, series: str) -> Place:
     bare = series.removeprefix("<").removesuffix(">")
     row = await conn.fetchrow(SQL["find_series"], [bare, f"<{bare}>"], list(token.projects))
     if row is None:
-        raise Faulty(Fault("/series", f"no series has a mail {bare[:200]!r} here"))
+        raise Faulty(Fault("/series", f"no series has a mail {bare[:200]!r} here"), status=422)
     if row["state"] not in ("active", "ignored", "malformed"):
-        raise Faulty(Fault("/series", f"the series is {row['state']}: it is told nothing any more"))
+        raise Faulty(Fault("/series", f"the series is {row['state']}: it is told nothing any more"), status=422)
     return Place(
         row["project"], series_id=row["id"], revision=row["revision"], patches=row["total"],
         message_id=row["message_id"],

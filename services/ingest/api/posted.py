@@ -1,4 +1,4 @@
-"""A whole run as it was posted, whatever its format: read from the body and the query, checked, its cases in columns."""
+"""A whole run as it was posted, in whatever format: read from body and query, checked, its cases in columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from shared.formats import foreign, run_document
-from shared.formats.faults import Fault, Faulty, TooLarge
+from shared.formats.faults import Fault, Faulty
 from shared.formats.reported import Reported
 from shared.formats.run_columns import Columns, columns, to_columns
 from shared.formats.run_model import Check, Link, RunDocument, Time
@@ -48,7 +48,7 @@ def read(kind: str, data: bytes, query: Mapping[str, Any], now: datetime, most: 
     else:
         posted = of_reported(foreign.read(kind, data), query, now)
     if len(posted.columns) > most:
-        raise TooLarge(Fault("/cases", f"more than {most} cases, subtests included"))
+        raise Faulty(Fault("/cases", f"more than {most} cases, subtests included"), status=413)
     return posted
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic_core import to_json
 
 from services.ingest.api import checking, models, place
-from services.ingest.api.bodies import body_of, readable, small_body
+from services.ingest.api.bodies import body_of, small_body
 from services.ingest.api.desk import LabDesk
 from services.ingest.api.once import KEY, Told, digest_of, once
 from services.ingest.api.patience import check_end, deadline
@@ -19,7 +19,7 @@ from services.ingest.api.saying import admission, beat, heard, tell, told_of
 from services.ingest.api.store import SQL
 from shared.db.pool import Connection
 from shared.formats import run_document
-from shared.formats.faults import Fault, Faulty, TooLarge
+from shared.formats.faults import Fault, Faulty
 from shared.formats.run_columns import columns
 from shared.formats.run_model import DEVICE, Batch
 from shared.ledger import Ending, Opening
@@ -48,7 +48,7 @@ def _check_start(said: models.RunStart) -> None:
     if (said.branch is None) == (said.series is None):
         raise Faulty(Fault("/branch", "a run is on a branch or on a series: give one of the two"))
     if said.device is not None and len(to_json(said.device)) > DEVICE:
-        raise TooLarge(Fault("/device", f"should have at most {DEVICE} bytes"))
+        raise Faulty(Fault("/device", f"should have at most {DEVICE} bytes"), status=413)
 
 
 async def _start(desk: LabDesk, conn: Connection, token: Token, said: models.RunStart) -> Told:
@@ -92,8 +92,7 @@ async def cases(desk: LabDesk, asked: Asked) -> web.Response:
     async with body_of(desk, asked.request) as data:
         if asked.request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType(text="send application/json")
-        with readable():
-            batch = await asyncio.to_thread(run_document.read_batch, data)
+        batch = await asyncio.to_thread(run_document.read_batch, data)
         digest = digest_of(asked, data)
 
         async def act(conn: Connection) -> Told:
@@ -105,7 +104,7 @@ async def cases(desk: LabDesk, asked: Asked) -> web.Response:
 async def _cases(desk: LabDesk, conn: Connection, asked: Asked, batch: Batch) -> Told:
     rows = columns(batch)
     if len(rows) > desk.labs.cases:
-        raise TooLarge(Fault("/cases", f"more than {desk.labs.cases} cases, subtests included"))
+        raise Faulty(Fault("/cases", f"more than {desk.labs.cases} cases, subtests included"), status=413)
     run = await held(conn, asked, asked.values["run"])
     check_open(run)
     taken = await desk.ledger.append_columns(conn, run.run, rows, admission(desk, conn, run["remote"]))

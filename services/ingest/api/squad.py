@@ -22,7 +22,7 @@ from services.ingest.api.results import Another, store
 from services.ingest.api.rights import may_write
 from shared.db.pool import Connection
 from shared.formats import squad
-from shared.formats.faults import Fault, Faulty, TooLarge
+from shared.formats.faults import Fault, Faulty
 from shared.formats.reported import Reported
 from shared.formats.run_model import Attempt
 from shared.model.tokens import Right
@@ -37,7 +37,7 @@ async def submit(desk: LabDesk, asked: Asked) -> web.Response:
     try:
         answer: web.Response = await _recorded(desk, asked)
     except (Faulty, Another) as exc:
-        status = exc.status_hint if isinstance(exc, TooLarge) else 400
+        status = 413 if exc.status_hint == 413 else 400
         return web.Response(status=status, text=_words(exc))
     return answer
 
@@ -77,7 +77,7 @@ def _posted(desk: LabDesk, asked: Asked, reported: Reported) -> Posted:
     query = {"branch": values["build"], "executor": values["environment"], "attempt": values["attempt"]}
     posted = posting.of_reported(reported, query, desk.floor.clock())
     if len(posted.columns) > desk.labs.cases:
-        raise TooLarge(Fault("/tests", f"more than {desk.labs.cases} tests"))
+        raise Faulty(Fault("/tests", f"more than {desk.labs.cases} tests"), status=413)
     return posted
 
 

@@ -1,13 +1,14 @@
 """The web front's composition root: which path shows what, and the server that listens."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Never
 
 from aiohttp import web
 
 from services.report.hooks import api as hooks
-from services.report.web import branches, contest, events, logs, runs, series, status, webhooks
+from services.report.web import api, branches, contest, events, logs, nipa, remotes, runs, series, status, webhooks
 from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, Front, Page, page, twin
 from services.report.web.store import Reading
@@ -16,7 +17,9 @@ from shared.errors import Refused
 from shared.floor import Floor
 from shared.race import race
 from shared.web.app import READY, Ready, listen, make_app
+from shared.web.auth import Gate
 from shared.web.errors import ERROR_PAGE
+from shared.web.openapi import Endpoint, document, mount
 from shared.web.pages import Pages
 from shared.web.rates import Rates
 from shared.web.sse import Hub
@@ -24,6 +27,9 @@ from shared.web.static import Assets
 from shared.web.stream import Stream
 
 PACKAGE = "services.report.web"
+
+Describe = Callable[[str], Mapping[str, Any]]
+"""Makes the OpenAPI document, given where we are reached."""
 
 PAGES: tuple[tuple[str, str, Page], ...] = (
     ("/", "status.html", status.status),
@@ -34,6 +40,8 @@ PAGES: tuple[tuple[str, str, Page], ...] = (
     ("/series", "series_list.html", series.series_list),
     ("/series/{key:.+}", "series.html", series.series),
     ("/run/{id}", "run.html", runs.run),
+    ("/remotes", "remotes.html", remotes.remotes),
+    ("/remotes/{name}", "remote.html", remotes.remote),
     ("/events", "events.html", events.events),
     ("/webhooks", "webhooks.html", webhooks.webhooks),
     ("/about", "about.html", events.about),
@@ -46,18 +54,11 @@ TWINS: tuple[tuple[str, Page], ...] = (
     ("/series.json", series.series_list),
     ("/series/{key:.+}.json", series.series),
     ("/run/{id}.json", runs.run),
+    ("/remotes.json", remotes.remotes),
+    ("/remotes/{name}.json", remotes.remote),
     ("/events.json", events.events),
     ("/webhooks.json", webhooks.webhooks),
     ("/about.json", events.about),
-    ("/api/v1/status", status.status),
-    ("/api/v1/streams", status.streams),
-    ("/api/v1/contest", contest.contest),
-    ("/api/v1/branches", branches.branches),
-    ("/api/v1/branches/{name}", branches.branch),
-    ("/api/v1/series", series.series_list),
-    ("/api/v1/series/{key:.+}", series.series),
-    ("/api/v1/runs/{id}", runs.run),
-    ("/api/v1/runs/{id}/cases", runs.cases),
 )
 
 
@@ -71,27 +72,48 @@ def add_routes(app: web.Application) -> None:
     get("/run/{id}/log/{name:.+}", logs.run_log)
     get("/series/{key:.+}/log/{revision:[0-9]+}", logs.applied_log)
     get("/branch/{name}/log/{series:[0-9]+}", logs.selection_log)
-    get("/branches.json", branches.nipa_branches)
-    get("/query/branches", branches.nipa_branches)
+    nipa.add_routes(app)
     for path, make in TWINS:
         get(path, twin(make))
     for path, template, make in PAGES:
         get(path, page(template, make))
 
 
-def build(floor: Floor, hub: Hub, ready: Ready | None = None) -> web.Application:
+def described() -> tuple[Endpoint[Any], ...]:
+    """Every endpoint of the front that the OpenAPI document names."""
+    return (*api.ENDPOINTS, *nipa.ENDPOINTS)
+
+
+def describe_ourselves(public_url: str) -> Mapping[str, Any]:
+    return document(described(), title="netci", version="1", description="", server=public_url)
+
+
+def gate_of(floor: Floor) -> Gate:
+    """Looks at tokens for this process; their requests are counted by token."""
+    rates = Rates(floor.settings.labs.rate, floor.settings.labs.burst)
+    return Gate(lambda: floor.pool, floor.clock, lambda: rates)
+
+
+def build(floor: Floor, hub: Hub, ready: Ready | None = None, describe: Describe | None = None) -> web.Application:
     """The application: pages, twins, stream, static files."""
     assets = Assets(PACKAGE)
     pages = make_pages(assets)
     app = make_app(ready=ready, trusted=floor.settings.web.trusted_proxies, rates=Rates())
     if ready is None:
         app[READY] = lambda: floor.unready() + ([] if hub.well else ["database"])
-    app[FRONT] = Front(floor, Reading(floor.pool), pages, Fresh(floor.bells))
+    reading, gate = Reading(floor.pool), gate_of(floor)
+    places = (floor.settings.web.streams_each, floor.settings.web.streams)
+    stream = Stream(hub, gate=gate, find=reading.series_numbers, places=places)
+    app.on_shutdown.append(stream.close)
+    told = describe or describe_ourselves
+    app[FRONT] = Front(
+        floor, reading, pages, Fresh(floor.bells), stream, cache(lambda: told(floor.settings.public_url))
+    )
     app[ERROR_PAGE] = lambda code, title, detail: pages.render(
         "error.html", code=code, title=title, detail=detail, path=""
     )
     assets.mount(app)
-    Stream(hub).mount(app)
+    mount(app, described(), lambda: app[FRONT], gate)
     hooks.add_routes(app, floor)
     add_routes(app)
     return app
@@ -102,15 +124,17 @@ async def serve(
     ready: Callable[[], None] | None = None,
     extra: Callable[[web.Application], Any] | None = None,
     readiness: Ready | None = None,
+    describe: Describe | None = None,
 ) -> Never:
     """Serve the front on ``web.listen`` until cancelled. `extra` may add routes, such as ingest's;
-    `readiness` is what /readyz tells (without it: whether the front itself can read).
+    `readiness` is what /readyz tells (without it: whether the front itself can read); `describe` makes the OpenAPI
+    document (without it: of the front alone).
 
     Raises Refused where the address can't be listened on, and what the database raises while it is away.
     """
     hub = Hub(floor.pool, floor.bells)
     await hub.start()
-    app = build(floor, hub, readiness)
+    app = build(floor, hub, readiness, describe)
     if extra is not None:
         extra(app)
     await race(_listen(app, floor.settings.web.listen, ready), hub.run())

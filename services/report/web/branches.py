@@ -51,7 +51,10 @@ def _shown(cut: Row) -> Row:
 
 
 async def nipa_branches(request: web.Request) -> web.Response:
-    """``branches.json`` as NIPA's executors read it: oldest first, `url` is the repository, a blank and the branch."""
+    """``branches.json`` as NIPA's executors read it: oldest first, `url` is the repository, a blank and the branch.
+
+    By the date when each could be fetched: they take the newest after the last they saw, and never go back.
+    """
     rows = await request.app[FRONT].read.rows("nipa_branches", NIPA_BRANCHES)
     return as_json(
         [
@@ -61,6 +64,6 @@ async def nipa_branches(request: web.Request) -> web.Response:
                 "base": row["base"],
                 "url": f"{row['public_url']} {row['name']}",
             }
-            for row in reversed(rows)
+            for row in sorted(rows, key=lambda row: row["date"])
         ]
     )

@@ -41,6 +41,7 @@ async def _rows(front: Front, wanted: Contest) -> list[Row]:
         "contest", *which, wanted.remote or None,
         wanted.executor or None, test, group, wanted.subtests, wanted.results, wanted.retried,
         *((place.run, place.group, place.test, place.subtest) if place else (None, 0, 0, 0)), PAGE + 1, days,
+        [remote.name for remote in front.floor.settings.remotes if remote.report], wanted.counted,
     )  # fmt: skip
 
 
@@ -86,5 +87,5 @@ def _filters(wanted: Contest) -> Row:
     return {
         "branch": wanted.branch, "stream": wanted.stream, "remote": wanted.remote, "executor": wanted.executor,
         "group": wanted.group, "test": wanted.test, "ld_cases": wanted.subtests, "retried": wanted.retried,
-        "ld_cnt": wanted.branches, "boxes": {box: box not in wanted.hidden for box in BOXES},
+        "ld_cnt": wanted.branches, "counted": wanted.counted, "boxes": {box: box not in wanted.hidden for box in BOXES},
     }  # fmt: skip

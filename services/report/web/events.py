@@ -16,7 +16,8 @@ async def events(front: Front, request: web.Request) -> Data:
     wanted = filter_of(request)
     most = number(request.query, "limit", PAGE, 500)
     rows = await front.read.rows(
-        "events", before(request.query), sorted(wanted.types) or None, wanted.project or None,
+        "events", before(request.query), sorted(wanted.types) or None,
+        sorted(wanted.projects) or None, sorted(wanted.streams) or None, sorted(wanted.remotes) or None,
         request.query.get("correlation") or None, most + 1,
     )  # fmt: skip
     following = rows[most - 1]["sequence"] if len(rows) > most else None
@@ -24,7 +25,7 @@ async def events(front: Front, request: web.Request) -> Data:
         "events": [row | {"kind": KINDS.get(row["type"], row["type"])} for row in rows[:most]],
         "kinds": sorted(KINDS.values()),
         "kind": request.query.get("type", ""),
-        "project": wanted.project,
+        "project": ",".join(sorted(wanted.projects)),
         "correlation": request.query.get("correlation", ""),
         "next": following,
         "public_url": front.floor.settings.public_url,

@@ -1,7 +1,8 @@
 """What a page's query string asks for, read strictly: a filter that is misspelt is told, not ignored. Pure.
 
 The result table keeps NIPA's names (``contest.html?branch&remote&executor&test&pass=0&ld-cases=1``), as people have
-them in bookmarks and mails; `ld_cnt` and `ld-cases` may be written with either sign.
+them in bookmarks and mails; `ld_cnt` and `ld-cases` may be written with either sign. `pw-n=0` leaves out the remotes
+that do not count for verdicts, `pw-y=0` those that do. Branches and runs that an import brought have ids below zero.
 """
 
 from collections.abc import Mapping
@@ -52,6 +53,8 @@ class Contest:
     retried: bool = False
     branches: int = DEFAULT_BRANCHES
     after: Place | None = None
+    counted: bool | None = None
+    """Only remotes that count for verdicts, or only those that do not."""
 
     @property
     def results(self) -> list[str]:
@@ -66,6 +69,7 @@ class Contest:
         pairs += [("ld-cases", "1")] if self.subtests else []
         pairs += [("retried", "1")] if self.retried else []
         pairs += [("ld_cnt", str(self.branches))] if self.branches != DEFAULT_BRANCHES else []
+        pairs += [("pw-n" if self.counted else "pw-y", "0")] if self.counted is not None else []
         pairs += [("after", str(self.after))] if self.after else []
         return urlencode(pairs)
 
@@ -77,6 +81,7 @@ def parse_contest(query: Mapping[str, str]) -> Contest:
     """Raises Refused."""
     given = {name.replace("-", "_"): value.strip() for name, value in query.items()}
     texts = {name: given.get(name, "")[:512] for name in ("branch", "stream", "remote", "executor", "group", "test")}
+    texts["branch"] = texts["branch"] or given.get("ld_branch", "")[:512]
     shown = {box: flag(given, box, True) for box in BOXES}
     if given.get("boxes"):
         # A form sends only the boxes that are ticked; this field tells it from a link without any.
@@ -87,8 +92,14 @@ def parse_contest(query: Mapping[str, str]) -> Contest:
         subtests=flag(given, "ld_cases", False),
         retried=flag(given, "retried", False),
         branches=number(given, "ld_cnt", DEFAULT_BRANCHES, MOST_BRANCHES),
+        counted=_counted(flag(given, "pw_y", True), flag(given, "pw_n", True)),
         after=_place(given.get("after", "")),
     )
+
+
+def _counted(reported: bool, others: bool) -> bool | None:
+    """NIPA's two boxes. With both off it shows an empty table, which nobody wants."""
+    return None if reported == others else reported
 
 
 def flag(query: Mapping[str, str], name: str, default: bool) -> bool:
@@ -110,6 +121,11 @@ def number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
     return min(int(text), most)
 
 
+def _is_id(text: str) -> bool:
+    digits = text.removeprefix("-")
+    return digits.isascii() and digits.isdigit() and len(digits) <= 18
+
+
 def before(query: Mapping[str, str]) -> int | None:
     """The key that a list goes on below; None from the newest."""
     text = query.get("before", "")
@@ -120,7 +136,7 @@ def before(query: Mapping[str, str]) -> int | None:
 
 def key(text: str) -> int:
     """An id. Raises Refused where it is none."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+    if not _is_id(text):
         raise Refused(f"not a number: {text[:40]!r}")
     return int(text)
 
@@ -129,7 +145,7 @@ def _place(text: str) -> Place | None:
     if not text:
         return None
     parts = text.split(".")
-    if len(parts) != 4 or not all(p.isascii() and p.isdigit() and len(p) <= 18 for p in parts):
+    if len(parts) != 4 or not all(map(_is_id, parts)) or any(p.startswith("-") for p in parts[1:]):
         raise Refused("after: as given by `next` of the page before")
     run, group, test, subtest = (int(p) for p in parts)
     if max(group, test, subtest) >= 1 << 31:

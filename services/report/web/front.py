@@ -18,6 +18,7 @@ from services.report.web.fresh import Fresh
 from services.report.web.store import Reading
 from shared.floor import Floor
 from shared.web.pages import Pages
+from shared.web.stream import Stream
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,13 @@ class Front:
     read: Reading
     pages: Pages
     fresh: Fresh
+    stream: Stream
+    describe: Callable[[], Mapping[str, Any]]
+    """The OpenAPI document of all that this installation answers to."""
     logs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     """Packs of logs held at one time: each may be a quarter of a gigabyte."""
+    bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """Who asks for whole tables gets them in pieces; so many pieces are made at one time."""
 
     @property
     def now(self) -> datetime:

@@ -84,7 +84,7 @@ select coalesce(p.cut_id, r.cut_id) as cut_id, coalesce(p.remote, r.remote) as r
        r.started, r.expected_end, r.ended, r.planned, u.tests, u.passed, u.failed, u.skipped, u.warned, u.flaky,
        u.infra, coalesce(u.failing, '[]') as failing, coalesce(u.flakes, '[]') as flakes
 from (select * from executor.plans_v where cut_id = any($1::bigint[])) p
-full join (select * from ledger.runs where cut_id = any($1::bigint[])) r
+full join (select * from ledger.public_runs_v where cut_id = any($1::bigint[])) r
   on r.cut_id = p.cut_id and r.remote = p.remote and r.executor = p.executor
 left join report.rollups u on u.run_id = r.id
 order by 1 desc, 2, 3, r.attempt
@@ -93,7 +93,7 @@ order by 1 desc, 2, 3, r.attempt
 -- most integer
 select r.id, r.project, r.stream, r.branch, r.series_id, r.remote, r.executor, r.attempt, r.started, r.expected_end,
        r.planned, r.progressed, r.day
-from ledger.runs r
+from ledger.public_runs_v r
 left join branch.cuts_v c on c.id = r.cut_id
 where r.state = 'open' and coalesce(c.purpose, '') <> 'try'
 order by r.id desc limit $1
@@ -151,6 +151,14 @@ union all
 select series_id from ingest.patches_v where message_id = any($1::text[])
 order by 1 desc limit 1
 
+-- series_numbers --
+-- message_ids text[]
+select message_id as mail, id from ingest.series_v where message_id = any($1::text[])
+union
+select cover_message_id, id from ingest.series_v where cover_message_id = any($1::text[])
+union
+select message_id, series_id from ingest.patches_v where message_id = any($1::text[])
+
 -- patches --
 -- series bigint
 select id, number, message_id, title, author_name, state, delegate, archived, fault, files, web_url
@@ -203,15 +211,24 @@ where s.series_id = $1 order by s.cut_id desc limit $2
 -- series_runs --
 -- series bigint
 select id, remote, executor, attempt, state, coalesce(cause, '') as cause, started, ended, counts
-from ledger.runs where series_id = $1 order by id desc limit 50
+from ledger.public_runs_v where series_id = $1 order by id desc limit 50
+
+-- series_checks --
+-- series bigint, most integer
+-- What labs said of the series, of its newest revision first.
+select k.revision, k.patch, k.context, k.state, k.text, k.link, k.at, k.run_id, r.remote, r.executor
+from ledger.checks k
+join ledger.public_runs_v r on r.id = k.run_id
+where k.series_id = $1 order by k.revision desc, k.context, k.patch limit $2
 
 -- posts --
 -- series bigint, most integer
+-- Parked ones wait for a person, and are nobody else's business.
 select p.id, p.channel, p.context, p.state, p.text, p.target_url, p.mode, p.status, p.tries, p.answer, p.found, p.made,
        p.sent, p.settled, coalesce(k.number, 0) as patch_number
 from report.posts p
 left join ingest.patches_v k on k.id = p.patch_id
-where p.series_id = $1 order by p.id desc limit $2
+where p.series_id = $1 and p.status <> 'parked' order by p.id desc limit $2
 
 -- orders --
 -- project text, message_ids text[]
@@ -221,10 +238,10 @@ select verb, why, by, at from branch.orders_v where project = $1 and message_id 
 -- id bigint
 select r.id, r.day, r.project, r.stream, r.branch, r.cut_id, r.series_id, r.remote, r.executor, r.attempt, r.state,
        coalesce(r.cause, '') as cause, r.reason, r.started, r.expected_end, r.ended, r.progressed, r.planned, r.counts,
-       r.kernel_commit, r.suite_commit, r.config_digest, r.toolchain, r.image,
+       r.kernel_commit, r.suite_commit, r.config_digest, r.toolchain, r.image, r.device, r.link,
        (select b.sha256 from floor.blobs b where b.sha256 = r.log_pack and b.visibility = 'public') as log_pack,
        coalesce(c.public_url, '') as public_url
-from ledger.runs r
+from ledger.public_runs_v r
 left join branch.cuts_v c on c.id = r.cut_id
 where r.id = $1 and coalesce(c.purpose, '') <> 'try'
 
@@ -237,7 +254,8 @@ where a.run_id = $1 order by a.name limit 500
 -- run_tests --
 -- day date, run bigint, most integer
 -- Bad ones first: they are what a reader came for.
-select c.grp, c.test, c.attempt, c.result, coalesce(c.cause, '') as cause, c.seconds, c.detail, c.log, c.crashes, c.at
+select c.grp, c.test, c.attempt, c.result, coalesce(c.cause, '') as cause, c.seconds, c.detail, c.log, c.crashes, c.at,
+       c.link
 from ledger.cases_v c
 where c.day = $1 and c.run_id = $2 and c.subtest = ''
 order by case c.result when 'fail' then 0 when 'error' then 1 when 'warn' then 2 when 'xpass' then 3 when 'skip' then 4
@@ -254,7 +272,8 @@ order by c.grp, c.test, c.attempt, c.subtest limit $3
 -- run_cases --
 -- day date, run bigint, group text, test text, subtest text, attempt integer, most integer
 -- By key, for programs: everything after the given one.
-select c.grp, c.test, c.subtest, c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.crashes, c.at
+select c.grp, c.test, c.subtest, c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.crashes, c.at,
+       c.link
 from ledger.cases_v c
 where c.day = $1 and c.run_id = $2 and (c.grp, c.test, c.subtest, c.attempt) > ($3, $4, $5, $6)
 order by c.grp, c.test, c.subtest, c.attempt limit $7
@@ -266,7 +285,7 @@ select id from ledger.names where name = $1
 -- contest_days --
 -- branches integer, stream text, branch text (as in `contest`)
 -- The days that `contest` has to look at.
-select array_agg(distinct r.day) from ledger.runs r
+select array_agg(distinct r.day) from ledger.public_runs_v r
 where r.cut_id in (
     select c.id from branch.cuts_v c
     where c.purpose <> 'try' and c.announced is not null and ($2::text is null or c.stream = $2)
@@ -277,7 +296,8 @@ where r.cut_id in (
 -- contest --
 -- branches integer (how many of the newest), stream text, branch text, remote text, executor text, test integer,
 -- group integer (each null: all), subtests boolean, results text[], retried boolean, run bigint, group_after integer,
--- test_after integer, subtest_after integer (null: from the newest), most integer, days date[]
+-- test_after integer, subtest_after integer (null: from the newest), most integer, days date[], remotes text[],
+-- counted boolean (whether the remote is one of `remotes`; null: all)
 -- One row a test: its first attempt, and its last where there were more. The runs come newest first, and reading stops
 -- as soon as the page is full.
 with cuts as materialized (
@@ -293,9 +313,10 @@ select r.id as run_id, r.day, r.branch, r.stream, cuts.slot, r.remote, r.executo
        (select n.name from ledger.names n where n.id = k.test) as test,
        (select n.name from ledger.names n where n.id = k.subtest) as subtest
 from (
-    select r.id, r.day, r.cut_id, r.branch, r.stream, r.remote, r.executor, r.state, r.started from ledger.runs r
+    select r.id, r.day, r.cut_id, r.branch, r.stream, r.remote, r.executor, r.state, r.started from ledger.public_runs_v r
     where r.cut_id in (select id from cuts) and ($4::text is null or r.remote = $4)
       and ($5::text is null or r.executor = $5) and ($11::bigint is null or r.id <= $11)
+      and ($18::boolean is null or (r.remote = any($17::text[])) = $18)
     order by r.id desc
 ) r
 join cuts on cuts.id = r.cut_id
@@ -319,17 +340,21 @@ order by r.id desc, k.grp, k.test, k.subtest limit $15
 
 -- labs --
 -- Names to choose from in the filters.
-select remote, executor from executor.plans_v where cut_id > (select coalesce(max(id), 0) - 200 from branch.cuts_v)
+select p.remote, p.executor from executor.plans_v p
+where p.cut_id > (select coalesce(max(id), 0) - 200 from branch.cuts_v)
+  and exists (select from branch.cuts_v c where c.id = p.cut_id and c.purpose <> 'try')
 union
-select remote, executor from ledger.runs where cut_id > (select coalesce(max(id), 0) - 200 from branch.cuts_v)
+select remote, executor from ledger.public_runs_v where cut_id > (select coalesce(max(id), 0) - 200 from branch.cuts_v)
 order by 1, 2 limit 200
 
 -- events --
--- before bigint (null: newest), types text[] (null: all), project text (null: all), correlation text (null: all), most integer
+-- before bigint (null: newest), types text[], projects text[], streams text[], remotes text[], correlation text (each
+-- null: all), most integer
 select sequence, id, type, time, project, subject, correlation, body->'data' as data from floor.events
 where visibility = 'public' and ($1::bigint is null or sequence < $1) and ($2::text[] is null or type = any($2))
-  and ($3::text is null or project = $3) and ($4::text is null or correlation = $4)
-order by sequence desc limit $5
+  and ($3::text[] is null or project = any($3)) and ($4::text[] is null or stream = any($4))
+  and ($5::text[] is null or remote = any($5)) and ($6::text is null or correlation = $6)
+order by sequence desc limit $7
 
 -- nipa_branches --
 -- most integer
@@ -337,3 +362,57 @@ order by sequence desc limit $5
 select name, coalesce(pushed, announced, built, planned) as date, base, public_url from branch.cuts_v
 where purpose in ('scheduled', 'by-hand') and state in ('pushed', 'announced') and commit <> ''
 order by id desc limit $1
+
+-- remotes_heard --
+-- When remotes and their executors last told us anything; '' is a remote as a whole.
+select remote, executor, at, branch from ingest.heard_v order by remote, executor limit 5000
+
+-- last_runs --
+-- remotes text[], executors text[]
+-- The newest run of each that anybody may see.
+select w.remote, w.executor, r.id, r.branch, r.stream, r.series_id, r.state, coalesce(r.cause, '') as cause, r.reason,
+       r.started, r.ended, r.expected_end, r.progressed, r.counts
+from unnest($1::text[], $2::text[]) as w(remote, executor)
+cross join lateral (
+    select * from ledger.runs v
+    where v.remote = w.remote and v.executor = w.executor and v.visibility = 'public' and not v.trial
+      and not exists (select from branch.cuts_v c where c.id = v.cut_id and c.purpose = 'try')
+    order by v.id desc limit 1
+) r
+
+-- executors_seen --
+-- most integer
+-- Who has had a run lately, expected or not.
+select distinct r.remote, r.executor
+from (select remote, executor from ledger.runs where visibility = 'public' and not trial order by id desc limit $1) r
+
+-- remote_open_runs --
+-- remote text (null: all), most integer
+select r.id, r.remote, r.executor, r.branch, r.stream, r.series_id, r.started, r.expected_end, r.attempt
+from ledger.runs r
+left join branch.cuts_v c on c.id = r.cut_id
+where r.state = 'open' and r.visibility = 'public' and not r.trial and coalesce(c.purpose, '') <> 'try'
+  and ($1::text is null or r.remote = $1)
+order by r.id desc limit $2
+
+-- rejection_counts --
+-- since timestamptz
+select remote, count(*)::integer as kept, count(*) filter (where at > $1)::integer as lately
+from ingest.rejections_v group by remote
+
+-- rejections --
+-- remote text, before bigint (null: newest), most integer
+select id, at, executor, path, status, detail, errors, size from ingest.rejections_v
+where remote = $1 and ($2::bigint is null or id < $2) order by id desc limit $3
+
+-- tokens_of --
+-- remote text, since timestamptz
+-- Those that hold, and those that ran out since.
+select id, name, scopes, sandbox, created, expires, used from floor.tokens_v
+where remote = $1 and revoked is null and expires > $2 order by expires limit 100
+
+-- manifest_troubles --
+-- remote text, most integer
+-- Runs of the manifest of which there is something to say to its owner.
+select executor, branch, url, state, attempt, tries, since, reason, gone from ingest.manifest_runs_v
+where remote = $1 and reason <> '' order by coalesce(since, 'epoch') desc, branch desc, executor limit $2

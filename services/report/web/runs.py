@@ -1,5 +1,6 @@
 """One run: its tests, the bad ones first, each with its subtests folded; and its cases by key for programs."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,8 @@ from shared.model.results import Cause, Result
 
 MOST_TESTS = 3000
 MOST_SUBTESTS = 10000
+MOST_FACTS = 40
+FACT = 300
 
 
 async def load_run(front: Front, request: web.Request) -> Row:
@@ -40,8 +43,29 @@ async def run(front: Front, request: web.Request) -> Data:
         "tests": fold_attempts(tests, subtests),
         "done": len({(t["grp"], t["test"]) for t in tests}),
         "cut_off": len(tests) == MOST_TESTS or len(subtests) == MOST_SUBTESTS,
+        "device": facts_of(row["device"]),
         "artifacts": [{"name": a["name"], "size": a["size"]} for a in artifacts],
     }
+
+
+def facts_of(device: Any) -> list[tuple[str, str]]:
+    """What a lab says of its machine, flat, for reading."""
+    if not isinstance(device, Mapping):
+        return []
+    flat = [
+        (f"{key}.{below}" if below else key, text) for key, value in device.items() for below, text in _below(value)
+    ]
+    return [(name[:FACT], text[:FACT]) for name, text in flat[:MOST_FACTS]]
+
+
+def _below(value: Any) -> list[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        return [(str(key), _text(one)) for key, one in value.items()]
+    return [("", _text(value))]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 async def _shown_cases(front: Front, statement: str, run: Row, most: int) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from services.report.hide import hide_addresses
-from services.report.web.filters import before, key, number
+from services.report.web.filters import before, number
 from services.report.web.front import Data, Front
 from services.report.web.store import Row
 from shared.errors import Missing
@@ -48,10 +48,17 @@ async def series(front: Front, request: web.Request) -> Data:
         "verdicts": verdicts,
         "branches": await read.rows("series_branches", number, 50),
         "runs": await read.rows("series_runs", number),
+        "checks": [_check(front, row["project"], one) for one in await read.rows("series_checks", number, 500)],
         "posts": [_post(one) for one in await read.rows("posts", number, 200)],
         "orders": await read.rows("orders", row["project"], messages),
         "sentence": sentence(row, applied, verdicts),
     }
+
+
+def _check(front: Front, project: str, row: Row) -> Row:
+    """What a lab said, and whether it is posted."""
+    listed = front.floor.settings.projects.get(project)
+    return row | {"posted": listed is not None and row["context"] in listed.checks}
 
 
 def _post(row: Row) -> Row:
@@ -61,7 +68,9 @@ def _post(row: Row) -> Row:
 async def find(front: Front, text: str) -> int:
     """The number of the series that `text` names. Raises Missing."""
     if text.isascii() and text.isdigit():
-        return key(text)
+        if len(text) > 18:
+            raise Missing("there are not so many series")
+        return int(text)
     bare = text.strip().removeprefix("<").removesuffix(">")
     names = [bare, f"<{bare}>"]
     found = await front.read.value("series_of_message", names) or await front.read.value("series_of_patch", names)

@@ -9,9 +9,13 @@ from markupsafe import Markup
 
 from shared.formats.clean import plain
 
-GOOD = frozenset({"success", "pass", "applied", "ok", "done", "take", "idle", "xfail", "posted"})
-BAD = frozenset({"fail", "error", "red", "refused", "failed", "broken", "dead", "drop", "malformed"})
-WARN = frozenset({"warning", "warn", "infra", "abandoned", "parked", "hold", "xpass", "leave", "paused", "late"})
+GOOD = frozenset({"success", "pass", "applied", "ok", "done", "take", "idle", "xfail", "posted", "well", "recovered"})
+BAD = frozenset(
+    {"fail", "error", "red", "refused", "failed", "broken", "dead", "drop", "malformed", "silent", "expired"}
+)
+WARN = frozenset(
+    {"warning", "warn", "infra", "abandoned", "parked", "hold", "xpass", "leave", "paused", "late", "soon"}
+)
 BUSY = frozenset(
     {"pending", "waiting", "open", "running", "planned", "built", "pushed", "announced", "busy", "intent", "leased"}
 )

@@ -6,8 +6,8 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from socket import AF_INET, AF_INET6
 from pathlib import Path
+from socket import AF_INET, AF_INET6
 from typing import Never
 
 from shared.errors import InfraError, NetciError, Refused, first_of

@@ -87,6 +87,7 @@ def some_settings(url: str, **patchwork: Any) -> Settings:
     return Settings.model_validate(
         {
             "data": "/nonexistent",
+            "ingest": {"listen": "127.0.0.1:0"},
             "projects": {
                 "netdev": {
                     "patchwork": {"url": url, "project": "netdevbpf", **quick, **patchwork},

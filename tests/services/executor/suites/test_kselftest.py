@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from services.executor.suites.base import Invocation, Place, Spoken
 from services.executor.suites.kselftest import Kselftest, KselftestConfig, reproduce
-from shared.formats.selftests import dashed, group_of
 from shared.model.results import Cause, Result
 
 PLACE = Place(PurePosixPath("/home/ci/.netci/runs/run-1"), "a" * 40)
@@ -146,13 +145,6 @@ def test_any_listing_is_survived(listing: str) -> None:
 def test_any_output_is_survived(stdout: bytes, code: int | None) -> None:
     (invocation,) = a_suite(tests=["gro.sh"]).invocations(LISTING, PLACE)
     assert a_suite().read(invocation, spoken(stdout, code, code is None))[0].test == "gro-sh"
-
-
-def test_names_are_spelled_as_the_field_does() -> None:
-    assert [dashed(name) for name in ("gro.sh", "tls", "run_it", "..", "a--b ")] == [
-        "gro-sh", "tls", "run-it", "no-name", "a-b",
-    ]  # fmt: skip
-    assert group_of("drivers/net/hw") == "selftests-drivers-net-hw"
 
 
 def test_how_to_see_it_again() -> None:

@@ -14,7 +14,8 @@ from tests.services.report.web.builders import BRANCH, HOSTILE, OLDER, URL, a_cu
 from tests.services.report.web.conftest import Site
 
 PAGES = (
-    "/", "/contest", "/contest?pass=0&ld-cases=1", "/branches", "/series", "/series?state=active", "/events",
+    "/", "/contest", "/contest?pass=0&ld-cases=1", "/branches",
+    "/remotes", "/remotes/metal", "/remotes/lab-x", "/series", "/series?state=active", "/events",
     "/events?type=branch.cut", "/about", f"/branch/{BRANCH}", f"/branch/{OLDER}", "/series/1", "/series/2",
     "/series/3", "/series/4", "/run/1", "/run/2", "/run/3", "/series/1/log/1",
     "/run/1/log/selftests-net%2Ftls%2F0%2Fstdout", "/series/20261123080001.1-1-jane@example.org",
@@ -22,13 +23,16 @@ PAGES = (
 
 TWINS = (
     "/status.json", "/contest.json", "/series.json", "/series/1.json", "/run/1.json", "/events.json", "/about.json",
-    f"/branch/{BRANCH}.json", "/api/v1/status", "/api/v1/streams", "/api/v1/contest", "/api/v1/branches",
+    f"/branch/{BRANCH}.json", "/remotes.json",
+    "/remotes/metal.json", "/api/v1/remotes", "/api/v1/remotes/lab-x", "/api/v1/status", "/api/v1/streams",
+    "/api/v1/contest", "/api/v1/branches",
     f"/api/v1/branches/{BRANCH}", "/api/v1/series", "/api/v1/series/1", "/api/v1/runs/1", "/api/v1/runs/1/cases",
     "/api/v1/events", "/branches.json", "/query/branches",
 )  # fmt: skip
 
 MISSING = (
-    "/nothing", "/branch/no", "/series/999", "/series/no@where", "/run/999", "/run/1/log/no", "/run/2/log/no",
+    "/nothing", "/branch/no", "/remotes/no",
+    "/api/v1/remotes/no", "/series/999", "/series/no@where", "/run/999", "/run/1/log/no", "/run/2/log/no",
     "/series/1/log/9", "/static/no.css", "/api/v1/runs/999", f"/branch/{BRANCH}/log/1",
 )  # fmt: skip
 

@@ -11,7 +11,26 @@ async def test_the_result_table_and_progress_look_at_the_days_named_only(site: S
     today = await owner.fetchval("select day from ledger.runs limit 1")
     results = [result for box in BOXES.values() for result in box]
     plans = {
-        "contest": (125, None, None, None, None, None, None, False, results, False, None, 0, 0, 0, 201, [today]),
+        "contest": (
+            125,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            False,
+            results,
+            False,
+            None,
+            0,
+            0,
+            0,
+            201,
+            [today],
+            [],
+            None,
+        ),
         "progress": ([today], [1, 2]),
         "run_tests": (today, 1, 100),
     }
@@ -26,7 +45,7 @@ async def test_the_result_table_and_progress_look_at_the_days_named_only(site: S
 async def test_lists_go_by_their_key(site: Site) -> None:
     async with site.world.owner.acquire() as conn:
         await conn.execute("set enable_seqscan = off; set enable_sort = off")
-        for name, args in {"events": (5, None, None, None, 101), "branches": (None, None, 9, 101),
+        for name, args in {"events": (5, None, None, None, None, None, 101), "branches": (None, None, 9, 101),
                            "series_list": (None, None, 9, 101)}.items():  # fmt: skip
             plan = "\n".join(row[0] for row in await conn.fetch(f"explain {SQL[name]}", *args))
             assert "pkey" in plan, name

@@ -1,0 +1,1 @@
+"""How remotes fare: who is late, who is silent, and whose owner is to be told."""

@@ -1,0 +1,188 @@
+"""The reading API: each path with its parameters and answer, for the router and for the OpenAPI document.
+
+The answers are the pages' own data (`front.twin`), so a program reads what a person sees.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal
+
+from aiohttp import web
+from pydantic import Field
+
+from services.report.web import answers, branches, contest, remotes, runs, series, status
+from services.report.web.front import Data, Front, Page, as_json
+from shared.errors import Missing
+from shared.events.asyncapi import document as asyncapi
+from shared.events.asyncapi import schema_of
+from shared.web.openapi import Asked, Endpoint, Parameter
+from shared.web.wanted import KINDS
+
+Id = Annotated[int, Field(gt=-(10**18), lt=10**18)]
+"""What an import brought has an id below zero."""
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=512)]
+Limit = Annotated[int, Field(ge=1, lt=10**9)]
+Flag = Literal["0", "1", "n", "y", "no", "yes", "false", "true", "off", "on", ""]
+Cursor = Annotated[str, Field(pattern=r"^[0-9]{1,18}(-[0-9a-f]{8})?$")]
+LastId = Annotated[str, Field(pattern=r"^([0-9]{1,18}(-[0-9a-f]{8})?)?$")]
+Wait = Annotated[str, Field(pattern=r"^[0-9]{1,5}s?$")]
+_WORDS = "|".join(name.replace(".", "\\.") for name in sorted([*KINDS, *KINDS.values()]))
+Types = Annotated[str, Field(pattern=rf"^({_WORDS})(,({_WORDS})){{0,20}}$")]
+Words = Annotated[str, Field(pattern=r"^[^\x00,]{1,200}$")]
+After = Annotated[str, Field(pattern=r"^[^\x00\t]{0,512}(\t[^\x00\t]{0,512}){2}\t[0-9]{1,4}$")]
+Place = Annotated[str, Field(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,9}){3}$")]
+
+LIMIT = Parameter("limit", Limit, "How many at most; what is more than a page holds is cut.")
+BEFORE = Parameter("before", Id, "From below this key: `next` of the page before.")
+PROJECT = Parameter("project", Text, "Of this project only.")
+STREAM = Parameter("stream", Text, "Of this stream only.")
+BRANCH = Parameter("name", Text, "Its name.", example="net-next-2026-11-23--09-00")
+REMOTE = Parameter("name", Text, "Its name.", example="metal")
+RUN = Parameter("id", Id, "The number of the run.", example=1)
+
+FILTERS = (
+    Parameter("type", Types, "Types of events: `branch.cut` or `dev.netci.branch.cut.v1`.", repeats=True),
+    Parameter("project", Words, "Of these projects.", repeats=True),
+    Parameter("stream", Words, "About branches of these streams.", repeats=True),
+    Parameter("remote", Words, "About runs of these remotes.", repeats=True),
+    Parameter("series", Words, "About these series: by number, or by the message id of a mail.", repeats=True),
+    Parameter("after", Cursor, "A cursor: everything after it."),
+)
+LAST_ID = (Parameter("Last-Event-ID", LastId, "A cursor, as browsers send it; it wins over `after`."),)
+CONTEST = (
+    *(Parameter(name, Text) for name in ("branch", "stream", "remote", "executor", "group", "test")),
+    *(Parameter(name, Flag, "Results to show.") for name in ("pass", "skip", "warn", "fail")),
+    Parameter("ld_cases", Flag, "Subtests, too; `ld-cases` is the same."),
+    Parameter("ld-cases", Flag),
+    Parameter("retried", Flag, "Only tests that were run again."),
+    Parameter("ld_cnt", Limit, "Of so many of the newest branches; `ld-cnt` is the same."),
+    Parameter("ld-cnt", Limit),
+    Parameter("ld_branch", Text, "The same as `branch`."),
+    Parameter("pw-n", Flag, "0: leave out remotes that do not count for verdicts."),
+    Parameter("pw-y", Flag, "0: leave out those that do."),
+    Parameter("after", Place, "Where the page begins: as given by `next` of the page before."),
+)  # fmt: skip
+
+Act = Callable[[Front, Asked], Awaitable[Any]]
+
+
+def read(make: Page) -> Act:
+    """The endpoint that gives `make`'s data."""
+
+    async def give(front: Front, asked: Asked) -> web.Response:
+        return as_json(await make(front, asked.request))
+
+    return give
+
+
+async def nipa_branches(front: Front, asked: Asked) -> web.Response:
+    return await branches.nipa_branches(asked.request)
+
+
+async def events(front: Front, asked: Asked) -> web.StreamResponse:
+    return await front.stream.either(asked.request)
+
+
+async def stream(front: Front, asked: Asked) -> web.StreamResponse:
+    return await front.stream.stream(asked.request)
+
+
+async def openapi(front: Front, asked: Asked) -> web.Response:
+    return as_json(front.describe())
+
+
+async def asyncapi_document(front: Front, asked: Asked) -> web.Response:
+    settings = front.floor.settings
+    return as_json(asyncapi(settings.public_url, settings.bus.exchange))
+
+
+async def schema(front: Front, asked: Asked) -> Data:
+    """Raises Missing."""
+    if (found := schema_of(asked.values["type"], front.floor.settings.public_url)) is None:
+        raise Missing(f"no event type {asked.values['type'][:200]}; there are {', '.join(sorted(KINDS))}")
+    return found
+
+
+ENDPOINTS: tuple[Endpoint[Front], ...] = (
+    Endpoint(
+        "GET", "/api/v1/status", "What goes on, what is broken, what is paused", read(status.status),
+        tag="reading", answer=answers.Status,
+    ),
+    Endpoint(
+        "GET", "/api/v1/streams", "Streams, their newest branches, when the next is due", read(status.streams),
+        tag="reading", answer=answers.Streams,
+    ),
+    Endpoint(
+        "GET", "/api/v1/contest", "Results, one row a test", read(contest.contest),
+        tag="reading", answer=answers.Contest, query=CONTEST,
+    ),
+    Endpoint(
+        "GET", "/api/v1/branches", "Branches, newest first", read(branches.branches),
+        tag="reading", answer=answers.Branches, query=(PROJECT, STREAM, BEFORE, LIMIT),
+    ),
+    Endpoint(
+        "GET", "/api/v1/branches/{name}", "One branch: what is on it, what was left out, its runs",
+        read(branches.branch), tag="reading", answer=answers.Branch, parts=(BRANCH,),
+    ),
+    Endpoint(
+        "GET", "/api/v1/series", "Series, newest first", read(series.series_list),
+        tag="reading", answer=answers.SeriesList, query=(PROJECT, Parameter("state", Text), BEFORE, LIMIT),
+    ),
+    Endpoint(
+        "GET", "/api/v1/series/{key:.+}", "One series, by number or by the message id of any of its mails",
+        read(series.series), tag="reading", answer=answers.Series, parts=(Parameter("key", Text, example="1"),),
+    ),
+    Endpoint(
+        "GET", "/api/v1/runs/{id}", "One run with its tests", read(runs.run),
+        tag="reading", answer=answers.Run, parts=(RUN,),
+    ),
+    Endpoint(
+        "GET", "/api/v1/runs/{id}/cases", "The cases of a run, by key", read(runs.cases),
+        tag="reading", answer=answers.Cases, parts=(RUN,),
+        query=(Parameter("after", After, "`next` of the page before."), LIMIT),
+    ),
+    Endpoint(
+        "GET", "/api/v1/remotes", "Remotes: how each stands", read(remotes.remotes),
+        tag="reading", answer=answers.Remotes,
+    ),
+    Endpoint(
+        "GET", "/api/v1/remotes/{name}", "One remote: its executors, what runs, what was rejected",
+        read(remotes.remote), tag="reading", answer=answers.Remote, parts=(REMOTE,), query=(BEFORE, LIMIT),
+        description="With a token of that remote, or an admin's, `private` says why, and when its tokens end.",
+    ),
+    Endpoint(
+        "GET", "/api/v1/remotes/{name}/rejections", "What of a remote was rejected and why, for its owner",
+        read(remotes.rejections), tag="reading", answer=answers.Rejections, parts=(REMOTE,), query=(BEFORE, LIMIT),
+        statuses=(401, 403),
+    ),
+    Endpoint(
+        "GET", "/branches.json", "Branches that may be fetched, as NIPA's executors read them", nipa_branches,
+        tag="NIPA", answer=list[dict[str, str]],
+    ),
+    Endpoint(
+        "GET", "/query/branches", "The same", nipa_branches, tag="NIPA", answer=list[dict[str, str]],
+    ),
+    Endpoint(
+        "GET", "/api/v1/events", "The log of events: a page, or a long poll", events,
+        tag="events", answer=answers.Events, query=(
+            *FILTERS, Parameter("wait", Wait, "Seconds to wait for an event, 60 at most."), LIMIT,
+        ), headers=LAST_ID, gives=("application/json", "text/event-stream"), patient=True,
+        description="With `Accept: text/event-stream` it is the stream.",
+    ),
+    Endpoint(
+        "GET", "/api/v1/events/stream", "Events as they happen (SSE)", stream,
+        tag="events", query=(*FILTERS, Parameter("wait", Wait, "Seconds after which the stream ends.")),
+        headers=LAST_ID, gives=("text/event-stream",), patient=True,
+        description="Each event's `id` is a cursor. `event: gap` says that events before the next one are lost.",
+    ),
+    Endpoint(
+        "GET", "/api/v1/asyncapi.json", "Events, and all ways to get them, as AsyncAPI 3", asyncapi_document,
+        tag="documents", answer=dict[str, Any],
+    ),
+    Endpoint(
+        "GET", "/api/v1/schemas/{type}.json", "The JSON Schema of one type of event, or of the `envelope`", schema,
+        tag="documents", answer=dict[str, Any], parts=(Parameter("type", Text, example="dev.netci.branch.cut.v1"),),
+    ),
+    Endpoint(
+        "GET", "/api/v1/openapi.json", "This document", openapi, tag="documents", answer=dict[str, Any],
+    ),
+)  # fmt: skip
