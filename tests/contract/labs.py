@@ -46,7 +46,7 @@ class Rig(Protocol):
     async def details(self) -> list[str]: ...
 
     async def logs(self) -> Mapping[str, bytes]:
-        """What the closed run keeps, by name."""
+        """What the closed run keeps of what each test printed, by test."""
 
     async def ended(self) -> tuple[str, str]:
         """State and reason of the run that ended last."""
@@ -79,7 +79,8 @@ class TableRig:
 
     async def logs(self) -> Mapping[str, bytes]:
         sha256 = await self.owner.fetchval("select log_pack from ledger.runs order by id desc limit 1")
-        return unpacked(await self.floor.blobs.get(sha256))
+        packed = await self.floor.blobs.get(sha256)
+        return {name.split("/")[1]: member(packed, name) for name in names(packed) if "/" in name}
 
     async def ended(self) -> tuple[str, str]:
         row = await self.owner.fetchrow("select state, reason from executor.plans where state <> 'planned'")
@@ -141,15 +142,12 @@ class SpoolRig:
 
     async def logs(self) -> Mapping[str, bytes]:
         [run] = self._runs()
-        return unpacked((run.folder / next(run.journal.of("artifact"))["file"]).read_bytes())
+        files = run.journal.of("artifact")
+        return {record["name"].split("/")[1]: (run.folder / record["file"]).read_bytes() for record in files}
 
     async def ended(self) -> tuple[str, str]:
         ends = [r for run in self._runs() for r in run.journal.of("end")]
         return (ends[0]["state"], ends[0]["reason"]) if ends else ("skipped", "")
-
-
-def unpacked(packed: bytes) -> dict[str, bytes]:
-    return {name: member(packed, name) for name in names(packed)}
 
 
 async def taken(work: Work) -> Claim:

@@ -10,7 +10,6 @@ import pytest
 from services.ingest.api.desk import LabDesk
 from services.ingest.api.reaper import Reaper
 from shared.blobs.disk import DiskBlobs
-from shared.blobs.pack import names
 from shared.practice.hosts import Fleet, served_hosts
 from tests.conftest import Database, FloorFor
 from tests.e2e.labs import Lab, a_lab, settings_of, until
@@ -46,10 +45,11 @@ async def check_told_once(lab: Lab, folder: Path, tests: str) -> None:
     assert (run["state"], run["attempt"], run["remote"], run["executor"]) == ("done", 0, "lab-x", "net")
     assert await lab.cases(run["id"]) == whole(*tests)
     assert (await lab.events("run.started"), await lab.events("run.done")) == (1, 1)
-    rows = await lab.owner.fetch("select name, sha256 from ledger.artifacts where run_id = $1", run["id"])
-    assert [row["name"] for row in rows] == ["logs.pack"]
-    packed = await DiskBlobs(folder / "blobs").get(rows[0]["sha256"])
-    assert {name.split("/")[1] for name in names(packed) if "/" in name} == {f"{test}-sh" for test in tests}
+    rows = await lab.owner.fetch("select name, sha256 from ledger.artifacts where run_id = $1 order by name", run["id"])
+    assert [row["name"] for row in rows] == [f"selftests-net/{test}-sh/0.log" for test in tests]
+    assert b"ok 1 one" in await DiskBlobs(folder / "blobs").get(rows[0]["sha256"])
+    links = await lab.owner.fetch("select distinct link from ledger.cases_v where subtest = '' order by link")
+    assert [row["link"].partition("/run/")[2] for row in links] == [f"{run['id']}/log/{row['name']}" for row in rows]
     await until(lambda: not list((lab.data / "runs").iterdir()), "the spool is empty")
     assert not (lab.data / "rejected").exists()
 

@@ -1,7 +1,8 @@
 """Cases as the documents that a lab posts, within the limits that the server keeps. Pure."""
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.formats.clean import cut, plain
@@ -21,6 +22,32 @@ def batch(cases: Sequence[Case]) -> dict[str, Any]:
     for test in tests.values():
         _bound(test)
     return {"cases": list(tests.values())}
+
+
+def as_text(files: Mapping[str, bytes]) -> bytes:
+    """What an attempt said as one text: its standard output, then what else there is under a line of its name."""
+    parts = [
+        data if i == 0 else b"\n--- %s ---\n%s" % (_last(name), data) for i, (name, data) in enumerate(files.items())
+    ]
+    return b"".join(parts)
+
+
+def _last(name: str) -> bytes:
+    return name.rpartition("/")[2].encode()
+
+
+def fit_for_path(name: str) -> bool:
+    """Whether the server takes a file under this name."""
+    return len(name) <= 200 and all(re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", part) for part in name.split("/"))
+
+
+def with_link(body: Mapping[str, Any], key: tuple[str, str, int], link: str) -> Mapping[str, Any]:
+    """The same batch, the test named by `key` (group, test, attempt) leading to what it printed."""
+    cases = [
+        case | {"link": link} if (case["group"], case["test"], case["attempt"]) == key else case
+        for case in body["cases"]
+    ]
+    return {**body, "cases": cases}
 
 
 def _test(case: Case) -> dict[str, Any]:

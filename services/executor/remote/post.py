@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from services.executor.remote.branch import moment
+from services.executor.remote.documents import with_link
 from services.executor.remote.journal import Record
 from services.executor.remote.spool import SpooledRun
 from shared.formats.run_model import DETAIL
@@ -43,7 +44,7 @@ def post_of(run: SpooledRun, record: Record, now: datetime) -> Post:
     at = f"{RUNS}/{quote(run.run_id or '', safe='')}"
     match record["kind"]:
         case "cases":
-            return Post("POST", f"{at}/cases", record["body"])
+            return Post("POST", f"{at}/cases", _batch(run, record))
         case "expect":
             return Post("POST", f"{at}/heartbeat", _expectation(record, now), keyed=False)
         case "artifact":
@@ -59,6 +60,14 @@ def _opening(run: SpooledRun) -> Mapping[str, Any]:
         "branch": branch.name, "executor": run.executor, "attempt": run.attempt,
         "facts": {"kernel_commit": branch.commit, "suite_commit": branch.commit},
     }  # fmt: skip
+
+
+def _batch(run: SpooledRun, record: Record) -> Mapping[str, Any]:
+    body: Mapping[str, Any] = record["body"]
+    if not (record.get("log") and run.page):
+        return body
+    key = (record["group"], record["test"], record["number"])
+    return with_link(body, key, f"{run.page}/log/{quote(record['log'])}")
 
 
 def _expectation(record: Record, now: datetime) -> Mapping[str, Any]:
@@ -132,9 +141,10 @@ def _wait(text: str, now: datetime) -> float | None:
         return None
 
 
-def run_named(body: bytes) -> str:
-    """The run's name in the answer to its opening. Raises ValueError."""
+def run_named(body: bytes) -> tuple[str, str]:
+    """The run's name in the answer to its opening, and its page's address, "" if it has none. Raises ValueError."""
     said = json.loads(body)
     if not isinstance(said, dict) or said.get("run") in (None, ""):
         raise ValueError("the answer names no run")
-    return str(said["run"])
+    page = said.get("url")
+    return str(said["run"]), page if isinstance(page, str) and page.startswith(("https://", "http://")) else ""

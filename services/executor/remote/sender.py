@@ -140,7 +140,7 @@ class Sender:
             run.taken(number)
             return
         try:
-            run.taken(number, run_named(answer.body))
+            run.taken(number, *run_named(answer.body))
         except ValueError as exc:
             # A page of some proxy, perhaps.
             raise Later(f"the answer to the opening of a run cannot be read: {exc}") from None

@@ -13,7 +13,7 @@ import structlog
 from services.executor.endings import Ending
 from services.executor.harvest import gathering, part
 from services.executor.labels import public
-from services.executor.remote.documents import batch
+from services.executor.remote.documents import as_text, batch, fit_for_path
 from services.executor.remote.journal import Record, replace
 from services.executor.remote.spool import Spool, SpooledRun
 from services.executor.resume import History
@@ -25,6 +25,8 @@ from shared.model.results import Case, Cause, Result
 log = structlog.get_logger(__name__)
 
 LOGS = "logs.pack"
+FILES = 400
+"""Attempts of a run whose output is a file of its own, linked from its case; the others' is posted in one pack."""
 
 
 class SpoolSink:
@@ -72,17 +74,25 @@ class SpoolSink:
         })  # fmt: skip
 
     async def ended(self, attempt: Attempt, host: str, expected_end: datetime) -> None:
-        if attempt.files:
-            await asyncio.to_thread(self._keep_files, attempt)
+        name = await asyncio.to_thread(self._keep_files, attempt)
+        if name:
+            await self._say({"kind": "artifact", "name": name, "file": f"files/{_mark(attempt)}"})
         where = {"group": attempt.group, "test": attempt.test, "number": attempt.number, "host": host}
         # One record: what is posted and that it has ended are known together, or not at all.
-        await self._say(self._told(attempt.cases) | where)
+        await self._say(self._told(attempt.cases) | where | {"log": name})
         await self._say(self._expect(expected_end))
         await self._learn(attempt)
 
-    def _keep_files(self, attempt: Attempt) -> None:
-        name = hashlib.sha256(f"{attempt.group}\0{attempt.test}\0{attempt.number}".encode()).hexdigest()[:16]
-        replace(self._run.folder / "parts" / name, part(attempt.files))
+    def _keep_files(self, attempt: Attempt) -> str:
+        """Keep what the attempt said; the name of its file on the server, "" if it goes into the pack."""
+        name = f"{attempt.group}/{attempt.test}/{attempt.number}.log"
+        if not attempt.files:
+            return ""
+        if sum(1 for _ in self._run.journal.of("artifact")) >= FILES or not fit_for_path(name):
+            replace(self._run.folder / "parts" / _mark(attempt), part(attempt.files))
+            return ""
+        replace(self._run.folder / "files" / _mark(attempt), as_text(attempt.files))
+        return name
 
     async def _learn(self, attempt: Attempt) -> None:
         """How long it takes, for the next run's order. A retry, or what was cut off, says nothing of that."""
@@ -109,7 +119,7 @@ class SpoolSink:
         self._ours()
 
     async def end(self, ending: Ending) -> None:
-        if not self._run.journal.has("artifact") and (self._run.folder / "parts").is_dir():
+        if (self._run.folder / "parts").is_dir():
             await self._say(await asyncio.to_thread(self._pack))
         await self._say({
             "kind": "end", "state": ending.state, "cause": ending.cause, "reason": ending.reason,
@@ -125,9 +135,8 @@ class SpoolSink:
             except (OSError, InfraError) as exc:
                 # A run must be able to end without a log that its disk has lost.
                 log.error("run: a log is lost", name=place.name, error=str(exc))
-        data = whole.packed()
-        replace(run.folder / LOGS, data)
-        return {"kind": "artifact", "name": LOGS, "file": LOGS, "size": len(data)}
+        replace(run.folder / LOGS, whole.packed())
+        return {"kind": "artifact", "name": LOGS, "file": LOGS}
 
     async def _say(self, record: Record) -> None:
         self._ours()
@@ -138,6 +147,10 @@ class SpoolSink:
         owners = sum(1 for _ in self._run.journal.of("owner"))
         if self._run.over or owners != self._owner:
             raise Superseded(f"run {self._run.key} is closed, or taken up by another since")
+
+
+def _mark(attempt: Attempt) -> str:
+    return hashlib.sha256(f"{attempt.group}\0{attempt.test}\0{attempt.number}".encode()).hexdigest()[:16]
 
 
 def _row(case: Case) -> list[Any]:

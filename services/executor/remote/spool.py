@@ -98,8 +98,16 @@ class SpooledRun:
     @property
     def run_id(self) -> str | None:
         """What the server calls the run; None before it was told of it."""
+        return self._named("run") or None
+
+    @property
+    def page(self) -> str:
+        """Where others see the run; "" if nobody does."""
+        return self._named("page")
+
+    def _named(self, what: str) -> str:
         answered = [r for r in self._answers.values() if r.get("run") is not None]
-        return str(answered[-1]["run"]) if answered else None
+        return str(answered[-1].get(what, "")) if answered else ""
 
     def unsent(self) -> list[tuple[int, Record]]:
         """What is to be posted, in order."""
@@ -113,8 +121,9 @@ class SpooledRun:
         turns = sum(1 for _ in self.sent.of("anew"))
         return f"{self.order['ident']}-{turns}-{number}"
 
-    def taken(self, number: int, run: str | None = None) -> None:
-        self.sent.append({"kind": "taken", "of": number} | ({"run": run} if run is not None else {}))
+    def taken(self, number: int, run: str | None = None, page: str = "") -> None:
+        named = {} if run is None else {"run": run, "page": page}
+        self.sent.append({"kind": "taken", "of": number} | named)
 
     def begin_anew(self, attempt: int) -> None:
         self.sent.append({"kind": "anew", "attempt": attempt})
@@ -128,7 +137,7 @@ class SpooledRun:
         )
         replace(place / f"{number:04}.json", text.encode())
         if record["kind"] == "artifact":
-            shutil.copy(self.folder / record["file"], place / f"{number:04}-{record['file']}")
+            shutil.copy(self.folder / record["file"], place / f"{number:04}-{Path(record['file']).name}")
         self.sent.append({"kind": "rejected", "of": number, "why": why})
 
     @property

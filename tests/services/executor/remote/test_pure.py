@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.executor.remote.backlog import Choice, Waiting, choose
 from services.executor.remote.branch import Branch, of_event, of_list
-from services.executor.remote.documents import batch
+from services.executor.remote.documents import as_text, batch, fit_for_path, with_link
 from services.executor.remote.numbers import Numbers
 from services.executor.remote.post import What, meaning, run_named
 from services.executor.remote.sse import Heard, Parser
@@ -132,6 +132,28 @@ def test_subtests_stand_below_their_test() -> None:
             "cases": [{"test": "a.b", "result": "pass", "detail": "d"}],
         }]
     }  # fmt: skip
+
+
+def test_a_batch_leads_to_what_its_test_printed() -> None:
+    body = batch([Case("g", "t", Result.FAIL), Case("g", "t", Result.FAIL, "sub")])
+    linked = with_link(body, ("g", "t", 0), "https://ci.example.org/run/7/log/g/t/0.log")
+    assert linked["cases"][0]["link"].endswith("/run/7/log/g/t/0.log")
+    assert "link" not in linked["cases"][0]["cases"][0]
+    assert with_link(body, ("g", "t", 1), "https://x") == body
+
+
+@pytest.mark.parametrize("name", ["g/t/0.log", "selftests-net/gro-sh/1.log"])
+def test_names_that_the_server_takes(name: str) -> None:
+    assert fit_for_path(name)
+
+
+@pytest.mark.parametrize("name", ["../t", "/t", "g//t", "g/ä", "g/a b", "g/" + "x" * 200])
+def test_names_that_go_into_the_pack(name: str) -> None:
+    assert not fit_for_path(name)
+
+
+def test_the_output_of_an_attempt_is_one_text() -> None:
+    assert as_text({"g/t/0/stdout": b"out\n", "g/t/0/dmesg": b"kernel\n"}) == b"out\n\n--- dmesg ---\nkernel\n"
 
 
 # Answers
