@@ -18,6 +18,8 @@ FOUND = Counter(
 )
 CASES = Counter("netci_cases", "Cases written to the ledger", ["remote", "result"], registry=REGISTRY)
 POSTS = Counter("netci_posts", "Checks posted", ["project", "context", "outcome"], registry=REGISTRY)
+WEBHOOKS = Counter("netci_webhook_attempts", "Attempts to deliver to webhooks", ["outcome"], registry=REGISTRY)
+WEBHOOKS_DUE = Gauge("netci_webhook_due", "Deliveries to webhooks that wait", registry=REGISTRY)
 LAG = Gauge("netci_queue_due", "Deliveries due", ["queue"], registry=REGISTRY)
 DEAD = Gauge("netci_queue_dead", "Dead letters", ["queue"], registry=REGISTRY)
 

@@ -44,6 +44,11 @@ class Reach:
         """Whether we may connect to an address."""
         return self._may(ipaddress.ip_address(address.partition("%")[0]))
 
+    def ours(self, address: str) -> bool:
+        """Whether an address is in one of the networks that are named here."""
+        ip = ipaddress.ip_address(address.partition("%")[0])
+        return any(ip in network for network in self.allow_private)
+
     def _may(self, ip: IPv4 | IPv6) -> bool:
         if any(ip in network for network in self.allow_private):
             return True

@@ -12,7 +12,7 @@ import tomllib
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -124,6 +124,14 @@ class Outgoing(Table):
     allow_private: tuple[Network, ...] = ()
 
 
+class Webhooks(Table):
+    """Webhooks out. Without a key there are none: their secrets could not be kept."""
+
+    key_file: Path | None = Field(default=None, description="32 bytes in base64, which secrets are sealed with")
+    ca_file: Path | None = Field(default=None, description="certificates (PEM) believed besides the public ones")
+    most: int = Field(default=20, ge=1, le=1000, description="endpoints of one remote, or of one token without one")
+
+
 class Keep(Table):
     """How long each class of thing is kept."""
 
@@ -134,6 +142,7 @@ class Keep(Table):
     branches: Duration = timedelta(days=5)
     series_refs: Duration = timedelta(days=60)
     inbox: Duration = timedelta(days=7)
+    webhooks: Duration = timedelta(days=30)
 
 
 class Disk(Table):
@@ -279,19 +288,39 @@ class Remote(Table):
     poll: Duration = timedelta(seconds=60)
 
 
-class ExecutorTable(Table):
-    """An executor. `suite` and `driver` are validated by the rack that their `kind` names, also at start."""
+class Executor(Table):
+    """An executor, ours or a lab's. `suite` and `driver` are validated by the rack that their `kind` names, also at
+    start.
+    """
 
-    remote: Name
     name: Name
     streams: tuple[str, ...]
     suite: dict[str, Any]
     driver: dict[str, Any]
     retries: int = Field(default=1, ge=0, le=5)
     deadline: Duration = timedelta(minutes=170)
+
+
+class ExecutorTable(Executor):
+    """One of ours."""
+
+    remote: Name
     hold: Duration = Field(
         default=timedelta(seconds=15), description="lease of a run: how soon a dead one is taken over"
     )
+
+
+class HookIn(Table):
+    """A call from outside that wakes us: of a project's Patchwork, or where `tree` is named, of that tree's git."""
+
+    project: Name
+    tree: Name | Literal[""] = ""
+    secret_env: str = ""
+    secret_file: Path | None = None
+
+    @property
+    def path(self) -> str:
+        return f"/hooks/git/{self.project}/{self.tree}" if self.tree else f"/hooks/patchwork/{self.project}"
 
 
 class Settings(Table):
@@ -301,12 +330,14 @@ class Settings(Table):
     web: Web = Web()
     ingest: IngestTable = IngestTable()
     outgoing: Outgoing = Outgoing()
+    webhooks: Webhooks = Webhooks()
     keep: Keep = Keep()
     disk: Disk = Disk()
     labs: Labs = Labs()
     projects: dict[Name, Project]
     remotes: tuple[Remote, ...] = ()
     executors: tuple[ExecutorTable, ...] = ()
+    hooks: tuple[HookIn, ...] = ()
 
     @model_validator(mode="after")
     def _refer_to_what_is_there(self) -> Self:
@@ -326,7 +357,24 @@ class Settings(Table):
             if (executor.remote, executor.name) in seen:
                 raise ValueError(f"executors.{i}.name: {executor.remote}/{executor.name} stands twice")
             seen.add((executor.remote, executor.name))
+        self._check_hooks()
         return self
+
+    def _check_hooks(self) -> None:
+        paths: set[str] = set()
+        for i, hook in enumerate(self.hooks):
+            project = self.projects.get(hook.project)
+            if project is None:
+                raise ValueError(f"hooks.{i}.project: no project {hook.project!r}")
+            if hook.tree and hook.tree not in project.trees:
+                raise ValueError(f"hooks.{i}.tree: no tree {hook.tree!r} in {hook.project}")
+            if not hook.tree and project.patchwork is None:
+                raise ValueError(f"hooks.{i}: {hook.project} has no patchwork to wake; name a tree")
+            if not (hook.secret_env or hook.secret_file):
+                raise ValueError(f"hooks.{i}: secret_env or secret_file is needed; unsigned calls are never taken")
+            if hook.path in paths:
+                raise ValueError(f"hooks.{i}: {hook.path} stands twice")
+            paths.add(hook.path)
 
     @property
     def public_url(self) -> str:
@@ -356,8 +404,16 @@ class Settings(Table):
 
 def parse(text: str, source: str = "netci.toml") -> Settings:
     """Settings from TOML text. Raises Refused, listing each fault with the path of its key."""
+    return parse_as(Settings, text, source)
+
+
+T = TypeVar("T", bound=Table)
+
+
+def parse_as(model: type[T], text: str, source: str) -> T:
+    """The same for a file of another program of ours."""
     try:
-        return Settings.model_validate(tomllib.loads(text))
+        return model.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as exc:
         raise Refused(f"{source}: {exc}") from None
     except ValidationError as exc:
@@ -376,10 +432,15 @@ def _say(source: str, error: Any) -> str:
 
 def load(path: Path) -> Settings:
     """Settings from a file."""
+    return load_as(Settings, path, "config/example.toml")
+
+
+def load_as(model: type[T], path: Path, example: str) -> T:
+    """The same for a file of another program of ours; `example` is one to copy."""
     try:
-        return parse(path.read_text("utf-8"), str(path))
+        return parse_as(model, path.read_text("utf-8"), str(path))
     except OSError as exc:
-        raise Refused(f"{path}: {exc.strerror}; copy config/example.toml and edit it") from None
+        raise Refused(f"{path}: {exc.strerror}; copy {example} and edit it") from None
     except UnicodeDecodeError as exc:
         raise Refused(f"{path}: not UTF-8 at byte {exc.start}") from None
 

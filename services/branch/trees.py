@@ -15,6 +15,7 @@ import structlog
 from services.branch import store as table
 from services.branch.repos import Repos
 from services.branch.store import SQL
+from shared.db.bells import bell_of_tree
 from shared.db.outbox import stage
 from shared.db.pool import AWAY
 from shared.errors import NetciError, Transient
@@ -27,6 +28,8 @@ from shared.settings import Tree
 
 log = structlog.get_logger(__name__)
 
+HOOK_REST = 2.0
+"""Seconds between two fetches of a tree, however many hooks call."""
 PATIENCE = 600.0
 """Seconds that one fetch may take; the first of a kernel tree is the longest."""
 
@@ -50,8 +53,9 @@ class Trees:
 
     async def _follow(self, project: str, name: str, tree: Tree) -> Never:
         every = tree.fetch.total_seconds()
-        trouble = 1.0
+        trouble, bell = 1.0, bell_of_tree(project, name)
         while True:
+            seen = self._floor.bells.count(bell)
             try:
                 fetched = await self.refresh(project, name)
             except AWAY as exc:
@@ -59,7 +63,10 @@ class Trees:
                 fetched = False
             # Not the whole cadence after a failure: series may wait for the first fetch.
             trouble = 1.0 if fetched else min(every, trouble * 2)
-            await asyncio.sleep(every if fetched else trouble)
+            wait = every if fetched else trouble
+            # A hook may call for the next look, but not for more than one in a while.
+            await asyncio.sleep(rest := min(HOOK_REST, wait))
+            await self._floor.bells.wait(bell, seen, wait - rest)
 
     async def refresh(self, project: str, name: str, patience: float = PATIENCE) -> bool:
         """Fetch one tree and record where it is now; False, and its health says why, when that did not work.

@@ -6,6 +6,7 @@ commits where it stands together with the work it asks for, so a stop at any mom
 free.
 """
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from services.ingest.standing import Facts, Rules, Standing, State, standing
 from services.ingest.states import compare, settled
 from services.ingest.store import IngestStore
 from services.ingest.waits import asked_wait, before_slot, wait_after
+from shared.db.bells import bell_of_source
 from shared.db.pool import Connection
 from shared.db.work import enqueue
 from shared.errors import Missing, Refused, Transient
@@ -33,6 +35,8 @@ from shared.race import race
 log = structlog.get_logger(__name__)
 
 MANY = 5
+HOOK_REST = 2.0
+"""Seconds between two looks that hooks ask for: however many call, the source is not asked more often."""
 REMEMBERED = 10_000
 """Series whose first sight is remembered, so that each counts once."""
 
@@ -61,6 +65,7 @@ class Poller:
     rules: Rules
     times: Times
     _troubles: dict[str, str] = field(default_factory=dict)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _found: Counter[str] = field(default_factory=Counter)
     _seen: dict[int, None] = field(default_factory=dict)
 
@@ -74,6 +79,7 @@ class Poller:
             self._again("reconcile", self.times.reconcile, self.reconcile),
             self._again("queue", self.times.queue, self.queue),
             self._before_cuts(),
+            self._when_called(),
         )
         raise AssertionError("a poll never ends")
 
@@ -117,6 +123,21 @@ class Poller:
             seen = self.floor.bells.count("netci_orders")
             await self._again("queue", timedelta(0), self.queue)
 
+    async def _when_called(self) -> Never:
+        """Look at the news when a hook says that there are some. What then goes wrong is left to the regular poll."""
+        bell = bell_of_source(self.source.project)
+        seen = self.floor.bells.count(bell)
+        while True:
+            await self.floor.bells.wait(bell, seen, 3600)
+            if seen == (seen := self.floor.bells.count(bell)):
+                continue
+            try:
+                if await paused(self.floor.pool, "source", self.source.label) is None:
+                    await self.news()
+            except (Transient, Refused, Missing) as exc:
+                log.warning("source: called in vain", source=self.source.label, error=str(exc))
+            await asyncio.sleep(HOOK_REST)
+
     async def _tell(self, name: str, trouble: str) -> None:
         """One line of health for all polls: what each that is in trouble says, or what they found so far.
 
@@ -148,7 +169,11 @@ class Poller:
             await self.store.mark_reconciled(conn, head + 1, head)
 
     async def news(self) -> None:
-        """Poll 1: what was completed since the last time."""
+        """Poll 1: what was completed since the last time. One at a time: the regular one and a called one may meet."""
+        async with self._reading:
+            await self._news()
+
+    async def _news(self) -> None:
         memory = await self.store.memory(self.floor.pool)
         news = await self.source.news(memory.place)
         known = await self.store.known(self.floor.pool, [seen.external_id for seen in news.sightings])

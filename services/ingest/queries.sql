@@ -157,3 +157,11 @@ order by s.project, s.name
 -- count_states --
 -- project text
 select state, count(*)::integer as series from ingest.series where project = $1 group by state order by state
+
+-- remember_call --
+-- digest bytea, now timestamptz
+insert into ingest.hook_calls (digest, at) values ($1, $2) on conflict do nothing returning at
+
+-- forget_calls --
+-- before timestamptz
+delete from ingest.hook_calls where at < $1

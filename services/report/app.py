@@ -12,6 +12,9 @@ from services.report.channels import wanted
 from services.report.deciding import Deciding
 from services.report.dispatch import Poster
 from services.report.handlers import FOLD, OVERDUE, ROLL_UP, Handling
+from services.report.hooks.carry import Carrier, client
+from services.report.hooks.seal import seal_of
+from services.report.hooks.sender import LEASE, Sender
 from services.report.intents import Intents
 from services.report.reconcile import Reconciling
 from services.report.remotes.watch import Watching
@@ -20,10 +23,13 @@ from shared.bus.base import Queue
 from shared.db.lease import alone
 from shared.db.work import Desk
 from shared.floor import Floor
+from shared.net import Reach
 from shared.race import race
 from shared.web.app import Ready
 
 HANDS = 2
+PATIENCE = 5.0
+"""Seconds for the name of a webhook's host to resolve."""
 
 Extra = Callable[[Any], Any]
 """Given the web application, adds routes to it."""
@@ -52,6 +58,7 @@ class ReportRoom:
     async def run(self, ready: Callable[[], None]) -> Never:
         async with AsyncExitStack() as stack:
             parts = self.parts(await self._posters(stack))
+            parts += await self._webhooks(stack)
             await race(serve(self._floor, ready, self._extra, self._readiness, self._describe), *parts)
         raise AssertionError("a room never ends")
 
@@ -76,3 +83,13 @@ class ReportRoom:
                 channel = await stack.enter_async_context(kind.opened(project, self._floor.settings.public_url))
                 posters.append(Poster(self._floor, name, project.post, channel))
         return posters
+
+    async def _webhooks(self, stack: AsyncExitStack) -> list[Coroutine[Any, Any, Never]]:
+        """The sender, where there is a key for the secrets. Raises Refused for a file that holds none."""
+        settings = self._floor.settings
+        if (seal := seal_of(settings)) is None:
+            return []
+        http = await stack.enter_async_context(client(settings.public_url, settings.webhooks.ca_file))
+        reach = Reach(settings.outgoing.allow_private, patience=PATIENCE)
+        sender = Sender(self._floor, Carrier(http, reach, seal))
+        return [alone(self._floor.pool, LEASE, self._floor.holder, sender.run)]

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from services.report.deciding import Deciding
+from services.report.hooks import cli as hooks
 from services.report.rebuild import rebuild_rollups
 from services.report.stability.counting import rebuild_stability
 from services.report.store import SQL
@@ -30,6 +31,7 @@ def add(subparsers: Subparsers) -> None:
     _add_posts(subparsers)
     _add_dead(subparsers)
     _add_rebuild(subparsers)
+    hooks.add(subparsers)
 
 
 def _add_pauses(subparsers: Subparsers) -> None:

@@ -2,6 +2,7 @@
 
 from services.report.channels.patchwork.adapter import posting
 from services.report.channels.patchwork.wire import API
+from services.report.hooks.doctor import sealed
 from shared.db.outbox import SQL as FLOOR_SQL
 from shared.doctor import Finding
 from shared.errors import NetciError, Refused, Transient
@@ -18,7 +19,7 @@ async def examine(settings: Settings) -> list[Finding]:
         if project.patchwork is not None and project.post != "off"
     ]
     found.append(_counting(settings))
-    return [*found, await _dead(settings)]
+    return [*found, await _dead(settings), await sealed(settings)]
 
 
 async def _posting(name: str, post: str, config: Patchwork, public_url: str) -> Finding:

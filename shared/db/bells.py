@@ -16,7 +16,10 @@ from shared.errors import Transient
 
 log = structlog.get_logger(__name__)
 
-CHANNELS = ("netci_events", "netci_staged", "netci_work", "netci_pauses", "netci_orders", "netci_runs")
+HOOKS = "netci_hooks"
+"""Its payload names who is woken (`bell_of_source`, `bell_of_tree`, …); that bell rings as well."""
+
+CHANNELS = ("netci_events", "netci_staged", "netci_work", "netci_pauses", "netci_orders", "netci_runs", HOOKS)
 
 
 class Bells:
@@ -82,3 +85,15 @@ class Bells:
 
     def _heard(self, conn: Any, pid: int, channel: str, payload: object) -> None:
         self.ring(channel)
+        if channel == HOOKS:
+            self.ring(str(payload))
+
+
+def bell_of_source(project: str) -> str:
+    """Rung when a project's source should be looked at."""
+    return f"source:{project}"
+
+
+def bell_of_tree(project: str, tree: str) -> str:
+    """Rung when a tree should be fetched."""
+    return f"tree:{project}/{tree}"

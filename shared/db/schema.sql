@@ -812,6 +812,11 @@ CREATE VIEW ingest.heard_v AS
     heard.branch
    FROM ingest.heard;
 
+CREATE TABLE ingest.hook_calls (
+    digest bytea NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE ingest.lab_runs (
     run_id bigint NOT NULL,
     token_id text NOT NULL,
@@ -1243,6 +1248,20 @@ CREATE TABLE public.netci_migrations (
     applied timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE report.attempts (
+    delivery_id bigint NOT NULL,
+    number integer NOT NULL,
+    began timestamp with time zone NOT NULL,
+    outcome text DEFAULT 'sending'::text NOT NULL,
+    headers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    address text DEFAULT ''::text NOT NULL,
+    status smallint,
+    answer text DEFAULT ''::text NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    seconds double precision,
+    CONSTRAINT attempts_outcome_check CHECK ((outcome = ANY (ARRAY['sending'::text, 'delivered'::text, 'failed'::text, 'refused'::text, 'unknown'::text])))
+);
+
 CREATE TABLE report.branches (
     cut_id bigint NOT NULL,
     project text NOT NULL,
@@ -1268,11 +1287,68 @@ CREATE TABLE report.counted (
     run_id bigint NOT NULL
 );
 
+CREATE TABLE report.deliveries (
+    id bigint NOT NULL,
+    hook_id text NOT NULL,
+    event_id uuid NOT NULL,
+    sequence bigint DEFAULT 0 NOT NULL,
+    type text NOT NULL,
+    ping boolean DEFAULT false NOT NULL,
+    body text NOT NULL,
+    state text DEFAULT 'due'::text NOT NULL,
+    why text DEFAULT ''::text NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    began timestamp with time zone,
+    due timestamp with time zone NOT NULL,
+    made timestamp with time zone NOT NULL,
+    settled timestamp with time zone,
+    CONSTRAINT deliveries_state_check CHECK ((state = ANY (ARRAY['due'::text, 'sending'::text, 'delivered'::text, 'failed'::text, 'dropped'::text])))
+);
+
+ALTER TABLE report.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME report.deliveries_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE report.devices (
     remote text NOT NULL,
     executor text NOT NULL,
     changed timestamp with time zone NOT NULL,
     info jsonb NOT NULL
+);
+
+CREATE TABLE report.hooks (
+    id text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    url text NOT NULL,
+    remote text DEFAULT ''::text NOT NULL,
+    token_id text DEFAULT ''::text NOT NULL,
+    sees text DEFAULT 'public'::text NOT NULL,
+    types text[] DEFAULT '{}'::text[] NOT NULL,
+    of_projects text[] DEFAULT '{}'::text[] NOT NULL,
+    of_streams text[] DEFAULT '{}'::text[] NOT NULL,
+    of_remotes text[] DEFAULT '{}'::text[] NOT NULL,
+    of_series bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    secret bytea NOT NULL,
+    old_secret bytea,
+    old_until timestamp with time zone,
+    state text DEFAULT 'active'::text NOT NULL,
+    why text DEFAULT ''::text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    rest_until timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    delivered timestamp with time zone,
+    after bigint NOT NULL,
+    made timestamp with time zone NOT NULL,
+    made_by text NOT NULL,
+    CONSTRAINT hooks_id_check CHECK ((id ~ '^wh_[0-9A-Za-z]{16}$'::text)),
+    CONSTRAINT hooks_sees_check CHECK ((sees = ANY (ARRAY['public'::text, 'project'::text, 'operator'::text]))),
+    CONSTRAINT hooks_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'disabled'::text])))
 );
 
 CREATE TABLE report.posts (
@@ -1506,6 +1582,9 @@ ALTER TABLE ONLY ingest.answers
 ALTER TABLE ONLY ingest.heard
     ADD CONSTRAINT heard_pkey PRIMARY KEY (remote, executor);
 
+ALTER TABLE ONLY ingest.hook_calls
+    ADD CONSTRAINT hook_calls_pkey PRIMARY KEY (digest);
+
 ALTER TABLE ONLY ingest.lab_runs
     ADD CONSTRAINT lab_runs_pkey PRIMARY KEY (run_id);
 
@@ -1560,14 +1639,26 @@ ALTER TABLE ONLY ledger.runs
 ALTER TABLE ONLY public.netci_migrations
     ADD CONSTRAINT netci_migrations_pkey PRIMARY KEY (number);
 
+ALTER TABLE ONLY report.attempts
+    ADD CONSTRAINT attempts_pkey PRIMARY KEY (delivery_id, number);
+
 ALTER TABLE ONLY report.branches
     ADD CONSTRAINT branches_pkey PRIMARY KEY (cut_id);
 
 ALTER TABLE ONLY report.counted
     ADD CONSTRAINT counted_pkey PRIMARY KEY (run_id);
 
+ALTER TABLE ONLY report.deliveries
+    ADD CONSTRAINT deliveries_hook_id_event_id_key UNIQUE (hook_id, event_id);
+
+ALTER TABLE ONLY report.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY report.devices
     ADD CONSTRAINT devices_pkey PRIMARY KEY (remote, executor, changed);
+
+ALTER TABLE ONLY report.hooks
+    ADD CONSTRAINT hooks_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY report.posts
     ADD CONSTRAINT posts_pkey PRIMARY KEY (id);
@@ -1644,6 +1735,8 @@ CREATE INDEX work_settled ON floor.work USING btree (settled) WHERE (state = ANY
 
 CREATE INDEX answers_at ON ingest.answers USING btree (at);
 
+CREATE INDEX hook_calls_at ON ingest.hook_calls USING btree (at);
+
 CREATE INDEX lab_runs_deadline ON ingest.lab_runs USING btree (deadline);
 
 CREATE INDEX manifest_runs_due ON ingest.manifest_runs USING btree (remote, due);
@@ -1689,6 +1782,18 @@ CREATE INDEX runs_open ON ledger.runs USING btree (id) WHERE (state = 'open'::te
 CREATE INDEX runs_series ON ledger.runs USING btree (series_id, id) WHERE (series_id IS NOT NULL);
 
 CREATE INDEX runs_trial ON ledger.runs USING btree (closed) WHERE trial;
+
+CREATE INDEX deliveries_due ON report.deliveries USING btree (hook_id, sequence, id) WHERE (state = 'due'::text);
+
+CREATE INDEX deliveries_hook ON report.deliveries USING btree (hook_id, id DESC);
+
+CREATE INDEX deliveries_made ON report.deliveries USING btree (made);
+
+CREATE INDEX deliveries_next ON report.deliveries USING btree (hook_id, due) WHERE (state = 'due'::text);
+
+CREATE INDEX deliveries_sending ON report.deliveries USING btree (hook_id) WHERE (state = 'sending'::text);
+
+CREATE INDEX hooks_remote ON report.hooks USING btree (remote);
 
 CREATE INDEX posts_open ON report.posts USING btree (project, channel, id) WHERE (status = 'intent'::text);
 
@@ -1752,16 +1857,7 @@ ALTER TABLE ONLY ledger.artifacts
     ADD CONSTRAINT artifacts_sha256_fkey FOREIGN KEY (sha256) REFERENCES floor.blobs(sha256);
 
 ALTER TABLE ledger.cases
-    ADD CONSTRAINT cases_grp_fkey FOREIGN KEY (grp) REFERENCES ledger.names(id);
-
-ALTER TABLE ledger.cases
     ADD CONSTRAINT cases_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
-
-ALTER TABLE ledger.cases
-    ADD CONSTRAINT cases_subtest_fkey FOREIGN KEY (subtest) REFERENCES ledger.names(id);
-
-ALTER TABLE ledger.cases
-    ADD CONSTRAINT cases_test_fkey FOREIGN KEY (test) REFERENCES ledger.names(id);
 
 ALTER TABLE ONLY ledger.checks
     ADD CONSTRAINT checks_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
@@ -1769,8 +1865,14 @@ ALTER TABLE ONLY ledger.checks
 ALTER TABLE ONLY ledger.runs
     ADD CONSTRAINT runs_log_pack_fkey FOREIGN KEY (log_pack) REFERENCES floor.blobs(sha256);
 
+ALTER TABLE ONLY report.attempts
+    ADD CONSTRAINT attempts_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES report.deliveries(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY report.counted
     ADD CONSTRAINT counted_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
+
+ALTER TABLE ONLY report.deliveries
+    ADD CONSTRAINT deliveries_hook_id_fkey FOREIGN KEY (hook_id) REFERENCES report.hooks(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY report.rollups
     ADD CONSTRAINT rollups_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
@@ -2045,6 +2147,8 @@ GRANT SELECT ON TABLE ingest.heard_v TO netci_branch;
 GRANT SELECT ON TABLE ingest.heard_v TO netci_executor;
 GRANT SELECT ON TABLE ingest.heard_v TO netci_report;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.hook_calls TO netci_ingest;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.lab_runs TO netci_ingest;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.lab_runs_v TO netci_ingest;
@@ -2142,11 +2246,19 @@ GRANT SELECT ON TABLE public.netci_migrations TO netci_branch;
 GRANT SELECT ON TABLE public.netci_migrations TO netci_executor;
 GRANT SELECT ON TABLE public.netci_migrations TO netci_report;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.attempts TO netci_report;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.branches TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.counted TO netci_report;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.deliveries TO netci_report;
+
+GRANT USAGE ON SEQUENCE report.deliveries_id_seq TO netci_report;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.devices TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.hooks TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.posts TO netci_report;
 

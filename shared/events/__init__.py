@@ -2,6 +2,7 @@
 
 from shared.events.base import Envelope, Event, Visibility
 from shared.events.branch import BranchCut, TreeMoved, visibility_of
+from shared.events.hook import HookDisabled
 from shared.events.remote import RemoteChanged
 from shared.events.run import CheckDone, RunDone, RunProgress, RunStarted
 from shared.events.series import SeriesApplied, SeriesArrived, SeriesChanged, SeriesRefused
@@ -20,6 +21,7 @@ EVENTS: tuple[type[Event], ...] = (
     RunDone,
     VerdictChanged,
     RemoteChanged,
+    HookDisabled,
 )
 
 BY_TYPE: dict[str, type[Event]] = {event.type_name(): event for event in EVENTS}
@@ -31,6 +33,7 @@ __all__ = [
     "CheckDone",
     "Envelope",
     "Event",
+    "HookDisabled",
     "RemoteChanged",
     "RunDone",
     "RunProgress",

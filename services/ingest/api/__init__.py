@@ -4,7 +4,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from services.ingest.api import artifacts, lab, results, runs, squad
+from services.ingest.api import artifacts, hooks, lab, results, runs, squad
 from services.ingest.api.desk import LabDesk
 from shared.db.pool import Pool
 from shared.web.auth import Gate
@@ -18,6 +18,7 @@ ENDPOINTS: tuple[Endpoint[LabDesk], ...] = (
     *artifacts.ENDPOINTS,
     *results.ENDPOINTS,
     *squad.ENDPOINTS,
+    *hooks.ENDPOINTS,
 )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from services.ingest.api.budget import Budget
+from services.ingest.api.callers import Callers, callers_of
 from shared.floor import Floor
 from shared.ledger import Ledger
 from shared.settings import Labs
@@ -20,10 +21,12 @@ class LabDesk:
     ledger: Ledger = field(default_factory=lambda: Ledger("ingest"))
     rates: Rates = field(init=False)
     bodies: Budget = field(init=False)
+    callers: Callers = field(init=False)
 
     def __post_init__(self) -> None:
         self.rates = Rates(self.labs.rate, self.labs.burst)
         self.bodies = Budget(BODIES * self.labs.body)
+        self.callers = callers_of(self.floor.settings)
 
     @property
     def labs(self) -> Labs:

@@ -7,7 +7,8 @@ from typing import Any, Never
 
 from aiohttp import web
 
-from services.report.web import api, branches, contest, events, logs, nipa, remotes, runs, series, status
+from services.report.hooks import api as hooks
+from services.report.web import api, branches, contest, events, logs, nipa, remotes, runs, series, status, webhooks
 from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, Front, Page, page, twin
 from services.report.web.store import Reading
@@ -42,6 +43,7 @@ PAGES: tuple[tuple[str, str, Page], ...] = (
     ("/remotes", "remotes.html", remotes.remotes),
     ("/remotes/{name}", "remote.html", remotes.remote),
     ("/events", "events.html", events.events),
+    ("/webhooks", "webhooks.html", webhooks.webhooks),
     ("/about", "about.html", events.about),
 )
 
@@ -55,6 +57,7 @@ TWINS: tuple[tuple[str, Page], ...] = (
     ("/remotes.json", remotes.remotes),
     ("/remotes/{name}.json", remotes.remote),
     ("/events.json", events.events),
+    ("/webhooks.json", webhooks.webhooks),
     ("/about.json", events.about),
 )
 
@@ -76,9 +79,12 @@ def add_routes(app: web.Application) -> None:
         get(path, page(template, make))
 
 
+FRONTED: tuple[Endpoint[Any], ...] = (*api.ENDPOINTS, *nipa.ENDPOINTS)
+
+
 def described() -> tuple[Endpoint[Any], ...]:
     """Every endpoint of the front that the OpenAPI document names."""
-    return (*api.ENDPOINTS, *nipa.ENDPOINTS)
+    return (*FRONTED, *hooks.ENDPOINTS)
 
 
 def describe_ourselves(public_url: str) -> Mapping[str, Any]:
@@ -110,7 +116,8 @@ def build(floor: Floor, hub: Hub, ready: Ready | None = None, describe: Describe
         "error.html", code=code, title=title, detail=detail, path=""
     )
     assets.mount(app)
-    mount(app, described(), lambda: app[FRONT], gate)
+    mount(app, FRONTED, lambda: app[FRONT], gate)
+    hooks.add_routes(app, floor, gate)
     add_routes(app)
     return app
 

@@ -1,8 +1,11 @@
 """The whole room: from an event to the next, and from the tables alone when events were lost."""
 
 import asyncio
+import hashlib
+import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,7 @@ from tests.services.branch.conftest import WorldFor
 from tests.services.branch.test_cli import netci
 from tests.services.branch.test_cutter import request
 from tests.services.branch.world import World
+from tests.services.ingest.api.lab import served
 from tests.shared.git.build import commit
 
 
@@ -96,6 +100,25 @@ async def test_a_tree_that_moves_gives_refused_series_another_chance(world_for: 
         commit(world.next, "out of the way", {"README": "".join(f"readme line {n}\n" for n in range(1, 6))})
         await world.trees.refresh("netdev", "next")
         await seen(world, "dev.netci.series.applied.v1")
+
+
+async def test_a_hook_has_a_tree_fetched_at_once(world_for: WorldFor, floor_for: FloorFor, tmp_path: Path) -> None:
+    secret, body = tmp_path / "hook", b'{"ref": "refs/heads/main"}'
+    secret.write_text("as-long-as-it-needs-to-be")
+    secret.chmod(0o600)
+    world = await world_for(more=f'[[hooks]]\nproject = "netdev"\ntree = "next"\nsecret_file = "{secret}"\n')
+    ingest = await floor_for("ingest", world.settings)
+    signature = hmac.new(secret.read_bytes(), body, hashlib.sha256).hexdigest()
+    async with a_room(world.floor), served(ingest) as outside:
+        await seen(world, "dev.netci.tree.moved.v1", 2)
+        made = commit(world.next, "pushed", {"README": "pushed\n"})
+        # The next regular fetch is in five minutes.
+        status, told = await outside.ask(
+            "POST", "/hooks/git/netdev/next", headers={"X-Hub-Signature-256": f"sha256={signature}"}, data=body
+        )
+        assert (status, told) == (202, {"woken": True})
+        moved = (await seen(world, "dev.netci.tree.moved.v1", 3))[2]
+    assert (moved["tree"], moved["head"]) == ("next", made)
 
 
 async def test_a_superseded_series_is_let_go(world_for: WorldFor, floor_for: FloorFor) -> None:
