@@ -13,7 +13,7 @@ that comparison and joining there is no await, so nothing falls between. The end
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Never
 
@@ -45,7 +45,7 @@ REPLAYS = 4
 """Pages of the past read at one time, for all readers together; never held while a reader is written to."""
 ALL = Filter(audience=EVERYTHING)
 
-Put = Callable[[bytes], Awaitable[bool]]
+Put = Callable[[bytes], bool]
 """Writes without waiting; False once the connection holds so much that it must drain first."""
 
 
@@ -65,12 +65,12 @@ class Reader:
         self._put = put
         self._stirred = asyncio.Event()
 
-    async def push(self, piece: Piece) -> None:
-        """Give it the piece, unless it is behind. Never waits."""
+    def push(self, piece: Piece) -> None:
+        """Give it the piece, unless it is behind."""
         if self.behind or self.closed or piece.last <= self.at:
             return
         try:
-            room = await self._put(piece.after(self.at))
+            room = self._put(piece.after(self.at))
         except (ConnectionResetError, RuntimeError):
             self.close()
             return
@@ -189,15 +189,15 @@ class Hub:
         # Before anybody is written to: who joins from now on reads these from the log.
         self.position = page.reached
         self._recent.add(page.frames)
-        await self._offer(page.frames)
+        self._offer(page.frames)
         return self.position < state.last
 
-    async def _offer(self, frames: Sequence[Frame]) -> None:
+    def _offer(self, frames: Sequence[Frame]) -> None:
         for wanted, readers in list(self._groups.items()):
             chosen, learnt = choose(frames, wanted)
             for piece in pieces(chosen):
                 for reader in list(readers):
-                    await reader.push(piece)
+                    reader.push(piece)
             if learnt is not wanted:
                 self._regroup(wanted, learnt)
 

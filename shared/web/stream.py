@@ -195,7 +195,7 @@ class Stream:
                 self._hub.leave(reader)
 
 
-async def _enough(data: bytes) -> bool:
+def _enough(data: bytes) -> bool:
     return False
 
 

@@ -26,7 +26,7 @@ from typing import Any
 from shared.db.embedded import Embedded, running
 from shared.db.migrate import migrate
 from shared.db.outbox import stage
-from shared.db.pool import open_pool
+from shared.db.pool import Pool, open_pool
 from shared.events import RunProgress
 from tests.support.rabbitmq import free_port
 
@@ -80,7 +80,7 @@ _FRAME = re.compile(rb'(id: .*\n)?event: .*\ndata: .*"run":\s?(\d+).*\n\n')
 
 
 def read(port: int, readers: int, count: int, ready: Any, answer: Any) -> None:
-    """Open connections, say so, and give the time at which each event came to each, and the events' bytes."""
+    """Open connections, say so, and give the time at which each event came to each."""
     poll, sockets = select.epoll(), {}
     for _ in range(readers):
         one = socket.create_connection(("127.0.0.1", port), 20)
@@ -93,7 +93,6 @@ def read(port: int, readers: int, count: int, ready: Any, answer: Any) -> None:
         poll.register(one, select.EPOLLIN)
     ready.set()
     came: dict[int, list[float]] = {}
-    frames: dict[int, bytes] = {}
     left, until = readers * count, time.monotonic() + 120
     while left and time.monotonic() < until:
         for fileno, _ in poll.poll(1):
@@ -102,9 +101,8 @@ def read(port: int, readers: int, count: int, ready: Any, answer: Any) -> None:
             for found in _FRAME.finditer(data):
                 number = int(found[2])
                 came.setdefault(number, []).append(now)
-                frames.setdefault(number, found[0])
                 left -= 1
-    answer.put((came, frames))
+    answer.put(came)
 
 
 class Reading:
@@ -119,12 +117,12 @@ class Reading:
         self._process.start()
         assert self._ready.wait(60), "the readers were not let in"
 
-    def ended(self) -> tuple[dict[int, list[float]], dict[int, bytes]]:
-        came, frames = self._answer.get(timeout=150)
+    def ended(self) -> dict[int, list[float]]:
+        came: dict[int, list[float]] = self._answer.get(timeout=150)
         self._process.join(20)
         assert all(len(times) == READERS for times in came.values()), "not every reader got every event"
         assert len(came) == EVENTS, f"{len(came)} events of {EVENTS} came"
-        return came, frames
+        return came
 
 
 def late(said: dict[int, float], came: dict[int, list[float]]) -> list[float]:
@@ -170,51 +168,62 @@ def an_event(number: int) -> RunProgress:
     )  # fmt: skip
 
 
-async def ours(folder: Path, dsn: str) -> tuple[list[float], list[bytes], float]:
-    port = free_port()
+def configured(folder: Path, dsn: str, port: int) -> Path:
     config = folder / "netci.toml"
-    text = CONFIG.format(data=folder / "data", port=port, readers=READERS)
+    text = CONFIG.format(data=folder / "data", port=port, readers=2 * READERS)
     config.write_text(f'{text}[database]\nurl = "{dsn}"\n')
-    command = (sys.executable, "-m", "services", "--config", str(config), "--log", "warning", "run", "report")
-    with process(*command, log=folder / "ours.log") as server:
-        await answers(port)
-        before, reading = resident(server.pid), Reading(port)
-        await asyncio.to_thread(reading.start)
-        memory = (resident(server.pid) - before) / READERS
-        said: dict[int, float] = {}
-        async with open_pool(dsn, "", 2) as pool, pool.acquire() as conn:
-            for number in range(EVENTS):
-                await asyncio.sleep(PAUSE)
-                said[number] = time.monotonic()
-                async with conn.transaction():
-                    await stage(conn, "executor", an_event(number))
-        came, frames = await asyncio.to_thread(reading.ended)
-    return late(said, came), [frames[n] for n in range(EVENTS)], memory
+    return config
 
 
-async def peer(folder: Path, frames: list[bytes]) -> list[float]:
-    port, control = free_port(), free_port()
-    with process(sys.executable, "-c", PEER, str(port), str(control), log=folder / "peer.log"):
-        await answers(port)
-        reading = Reading(port)
-        await asyncio.to_thread(reading.start)
-        _, writer = await asyncio.open_connection("127.0.0.1", control)
-        said: dict[int, float] = {}
-        for number, frame in enumerate(frames):
-            await asyncio.sleep(PAUSE)
-            said[number] = time.monotonic()
-            writer.write(len(frame).to_bytes(4, "big") + frame)
-        came, _ = await asyncio.to_thread(reading.ended)
-        writer.close()
-    return late(said, came)
+async def frame(stream: asyncio.StreamReader) -> bytes:
+    """The next event as our server sends it, bare of the chunks of HTTP."""
+    data = b""
+    while not (found := _FRAME.search(data)):
+        data += await stream.read(1 << 16)
+    return found[0]
 
 
 async def bench(folder: Path) -> tuple[list[float], list[float], float]:
+    """Both by turns, event by event, so that what else the machine does is felt by both."""
+    port, other, control = free_port(), free_port(), free_port()
     async with running(Embedded(folder / "db")) as dsn:
         await migrate(dsn)
-        mine, frames, memory = await ours(folder, dsn)
-        theirs = await peer(folder, frames)
-    return mine, theirs, memory
+        config = configured(folder, dsn, port)
+        command = (sys.executable, "-m", "services", "--config", str(config), "--log", "warning", "run", "report")
+        peer = (sys.executable, "-c", PEER, str(other), str(control))
+        with process(*command, log=folder / "ours.log") as server, process(*peer, log=folder / "peer.log"):
+            await answers(port)
+            await answers(other)
+            before, mine, theirs = resident(server.pid), Reading(port), Reading(other)
+            await asyncio.to_thread(mine.start)
+            memory = (resident(server.pid) - before) / READERS
+            await asyncio.to_thread(theirs.start)
+            async with open_pool(dsn, "", 2) as pool:
+                said = await publish(pool, port, control)
+            came = await asyncio.to_thread(mine.ended), await asyncio.to_thread(theirs.ended)
+    return late(said[0], came[0]), late(said[1], came[1]), memory
+
+
+async def publish(pool: Pool, port: int, control: int) -> tuple[dict[int, float], dict[int, float]]:
+    """Say each event on ours, then the same bytes on the peer; gives when each was said."""
+    stream, asking = await asyncio.open_connection("127.0.0.1", port)
+    asking.write(b"GET /api/v1/events/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+    await stream.readuntil(b"retry: ")
+    _, telling = await asyncio.open_connection("127.0.0.1", control)
+    mine: dict[int, float] = {}
+    theirs: dict[int, float] = {}
+    for number in range(EVENTS):
+        async with pool.acquire() as conn, conn.transaction():
+            await stage(conn, "executor", an_event(number))
+            mine[number] = time.monotonic()
+        data = await frame(stream)
+        await asyncio.sleep(PAUSE)
+        theirs[number] = time.monotonic()
+        telling.write(len(data).to_bytes(4, "big") + data)
+        await asyncio.sleep(PAUSE)
+    asking.close()
+    telling.close()
+    return mine, theirs
 
 
 def main() -> None:

@@ -207,7 +207,7 @@ class Given:
     room: int = 1000
     pieces: list[bytes] = field(default_factory=list)
 
-    async def put(self, data: bytes) -> bool:
+    def put(self, data: bytes) -> bool:
         self.pieces.append(data)
         return len(self.pieces) < self.room
 
