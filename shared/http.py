@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -65,17 +64,16 @@ class Http:
         headers: Mapping[str, str] | None = None,
         timeout: float = 60,
         connections: int = 8,
-        keep: bool = True,
         trust: ssl.SSLContext | None = None,
     ) -> None:
-        """`keep` open connections for later requests; `trust` says whose certificates are believed."""
+        """`trust` says whose certificates are believed, if not only the public ones."""
         self.name = name
         self._timeout = timeout
         self._client = httpx.AsyncClient(
             base_url=base,
             headers=dict(headers or {}),
             timeout=httpx.Timeout(timeout, connect=min(10, timeout)),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections if keep else 0),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             verify=trust or True,
             follow_redirects=False,
             trust_env=False,
@@ -109,13 +107,9 @@ class Http:
         """
         return await self._told(self._send(method, url, params, json, form, content, headers, limit, pin))
 
-    async def post_to(self, url: str, host: str, body: bytes, headers: Mapping[str, str], *, most: int) -> Answer:
-        """POST to `url`, which names an address, as if it named `host`: in the Host header and in TLS.
-
-        Of the answer's body at most `most` bytes are read, as they come over the wire, and none is waited for long.
-        Use it on a client without `keep`: a connection belongs to the host that it was made for.
-        """
-        return await self._told(self._post_to(url, host, body, headers, most))
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, most: int, pin: str) -> Answer:
+        """POST bytes, and of the answer's body read `most` bytes, as they come over the wire, and not for long."""
+        return await self._told(self._post(url, body, headers, most, pin))
 
     async def _told(self, act: Awaitable[Answer]) -> Answer:
         """Do it in time; say in our errors and in metrics how it ended."""
@@ -176,12 +170,10 @@ class Http:
                     raise Transient(f"{self.name}: the answer to {url} is over {limit} bytes")
             return _answer(response, bytes(body))
 
-    async def _post_to(self, url: str, host: str, body: bytes, headers: Mapping[str, str], most: int) -> Answer:
-        named = urlsplit(f"//{host}").hostname or host
-        async with self._client.stream(
-            "POST", url, content=body, headers={**headers, "Host": host}, extensions={"sni_hostname": named}
-        ) as response:
-            return _answer(response, await _beginning(response, most))
+    async def _post(self, url: str, body: bytes, headers: Mapping[str, str], most: int, pin: str) -> Answer:
+        to, said, more = _pinned(url, pin)
+        async with self._client.stream("POST", to, content=body, headers={**headers, **said}, extensions=more) as got:
+            return _answer(got, await _beginning(got, most))
 
 
 def trusting(ca_file: Path | None = None) -> ssl.SSLContext:

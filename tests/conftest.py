@@ -31,7 +31,8 @@ SLOW = (
     "tests/services/executor/test_outages.py", "tests/services/branch/test_cutter.py",
     "tests/services/branch/test_compose.py", "tests/services/ingest/test_app.py",
     "tests/services/ingest/test_outages.py", "tests/services/report/test_room.py",
-    "tests/services/report/test_dispatch.py", "tests/services/test_upkeep.py", "tests/services/test_main.py",
+    "tests/services/report/test_dispatch.py", "tests/services/report/hooks/test_killed.py",
+    "tests/services/test_upkeep.py", "tests/services/test_main.py", "tests/services/ingest/api/test_limits.py",
 )  # fmt: skip
 """What plays out over machines, outages and minutes: `make test` runs it, `make check` does not."""
 

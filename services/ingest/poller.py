@@ -35,10 +35,10 @@ from shared.race import race
 log = structlog.get_logger(__name__)
 
 MANY = 5
-REMEMBERED = 10_000
-"""Series whose first sight is remembered, so that each counts once."""
 HOOK_REST = 2.0
 """Seconds between two looks that hooks ask for: however many call, the source is not asked more often."""
+REMEMBERED = 10_000
+"""Series whose first sight is remembered, so that each counts once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class Poller:
     rules: Rules
     times: Times
     _troubles: dict[str, str] = field(default_factory=dict)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _found: Counter[str] = field(default_factory=Counter)
     _seen: dict[int, None] = field(default_factory=dict)
-    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, number: int) -> Never:
         await self._again("open", timedelta(0), self._open)

@@ -1789,6 +1789,8 @@ CREATE INDEX deliveries_hook ON report.deliveries USING btree (hook_id, id DESC)
 
 CREATE INDEX deliveries_made ON report.deliveries USING btree (made);
 
+CREATE INDEX deliveries_next ON report.deliveries USING btree (hook_id, due) WHERE (state = 'due'::text);
+
 CREATE INDEX deliveries_sending ON report.deliveries USING btree (hook_id) WHERE (state = 'sending'::text);
 
 CREATE INDEX hooks_remote ON report.hooks USING btree (remote);
@@ -1855,16 +1857,7 @@ ALTER TABLE ONLY ledger.artifacts
     ADD CONSTRAINT artifacts_sha256_fkey FOREIGN KEY (sha256) REFERENCES floor.blobs(sha256);
 
 ALTER TABLE ledger.cases
-    ADD CONSTRAINT cases_grp_fkey FOREIGN KEY (grp) REFERENCES ledger.names(id);
-
-ALTER TABLE ledger.cases
     ADD CONSTRAINT cases_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
-
-ALTER TABLE ledger.cases
-    ADD CONSTRAINT cases_subtest_fkey FOREIGN KEY (subtest) REFERENCES ledger.names(id);
-
-ALTER TABLE ledger.cases
-    ADD CONSTRAINT cases_test_fkey FOREIGN KEY (test) REFERENCES ledger.names(id);
 
 ALTER TABLE ONLY ledger.checks
     ADD CONSTRAINT checks_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);

@@ -94,7 +94,12 @@ async def listed(conn: Connection) -> Sequence[Any]:
     return await conn.fetch(SQL["list_tokens"])
 
 
-async def check(pool: Pool, text: str, now: datetime, address: str) -> Token:
+async def used(pool: Pool, id: str, address: str) -> None:
+    """Keep that the token was used, and from where."""
+    await pool.execute(SQL["used_token"], id, address)
+
+
+async def check(pool: Pool, text: str, now: datetime) -> Token:
     """The token that `text` is. Raises Refused, saying in which way it does not hold."""
     id_ = id_of(text)
     row = await pool.fetchrow(SQL["find_token"], id_) if id_ else None
@@ -108,7 +113,6 @@ async def check(pool: Pool, text: str, now: datetime, address: str) -> Token:
         raise Refused(
             f"token {id_} expired at {row['expires']:%Y-%m-%d %H:%M} UTC; its lab's owner can have it renewed"
         )
-    await pool.execute(SQL["used_token"], id_, address)
     return Token(
         id_, row["name"], row["remote"], parse_scopes(row["scopes"]), tuple(row["projects"]), row["sandbox"],
         row["expires"],

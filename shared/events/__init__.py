@@ -20,8 +20,8 @@ EVENTS: tuple[type[Event], ...] = (
     RunProgress,
     RunDone,
     VerdictChanged,
-    HookDisabled,
     RemoteChanged,
+    HookDisabled,
 )
 
 BY_TYPE: dict[str, type[Event]] = {event.type_name(): event for event in EVENTS}

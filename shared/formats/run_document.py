@@ -23,7 +23,18 @@ from shared.formats.run_faults import find_faults
 from shared.formats.run_model import CASES, DEVICE, NAME, Batch, RunDocument
 from shared.model.results import Case
 
-__all__ = ["Batch", "Columns", "RunDocument", "about_times", "cases", "columns", "read", "read_batch"]
+__all__ = [
+    "Batch",
+    "Columns",
+    "RunDocument",
+    "about_times",
+    "cases",
+    "columns",
+    "read",
+    "read_batch",
+    "read_cases",
+    "read_run",
+]
 
 SLACK = timedelta(minutes=5)
 """How far a lab's clock may be ahead of ours."""
@@ -34,15 +45,25 @@ _D = TypeVar("_D", bound=Batch)
 
 def read(data: bytes, now: datetime) -> RunDocument:
     """The document of a whole run. Raises Faulty."""
-    document = _parse(data, RunDocument)
+    return read_run(data, now)[0]
+
+
+def read_run(data: bytes, now: datetime) -> tuple[RunDocument, Columns]:
+    """The same with its cases in columns, which are made in any case. Raises Faulty."""
+    document, flat = _parse(data, RunDocument)
     if found := tuple(_about_run(document, now)):
         raise Faulty(*found)
-    return document
+    return document, flat
 
 
 def read_batch(data: bytes) -> Batch:
     """The document of some cases of an open run. Raises Faulty."""
-    return _parse(data, Batch)
+    return _parse(data, Batch)[0]
+
+
+def read_cases(data: bytes) -> Columns:
+    """The same in columns. Raises Faulty."""
+    return _parse(data, Batch)[1]
 
 
 def cases(document: Batch) -> list[Case]:
@@ -50,7 +71,7 @@ def cases(document: Batch) -> list[Case]:
     return list(to_cases(columns(document)))
 
 
-def _parse(data: bytes, kind: type[_D]) -> _D:
+def _parse(data: bytes, kind: type[_D]) -> tuple[_D, Columns]:
     if len(data) > UNPACKED:
         raise too_large(UNPACKED)
     keys = scan(data)
@@ -63,9 +84,10 @@ def _parse(data: bytes, kind: type[_D]) -> _D:
         raise find_faults(data, kind)
     if b"\\u0000" in data:
         read_json(data)
-    if found := tuple(islice(_about_cases(document), FAULTS_KEPT)):
+    flat = columns(document)
+    if found := tuple(islice(_about_cases(document, flat), FAULTS_KEPT)):
         raise Faulty(*found)
-    return document
+    return document, flat
 
 
 def _keys(document: Batch) -> int:
@@ -77,8 +99,7 @@ def _keys(document: Batch) -> int:
     return keys
 
 
-def _about_cases(document: Batch) -> Iterator[Fault]:
-    flat = columns(document)
+def _about_cases(document: Batch, flat: Columns) -> Iterator[Fault]:
     if len(flat) > CASES:
         yield Fault("/cases", f"should have at most {CASES} cases, subtests included, and not {len(flat)}")
         return

@@ -14,6 +14,21 @@ on conflict (coalesce(cut_id, 0), coalesce(series_id, 0), (case when cut_id is n
              remote, executor, attempt, trial) do nothing
 returning id, day
 
+-- add_whole_run --
+-- project text, stream text, branch text, cut_id bigint, series_id bigint, remote text, executor text,
+-- attempt integer, planned integer, kernel_commit text, suite_commit text, config_digest text, toolchain text,
+-- image text, device jsonb, visibility text, trial boolean, link text, started timestamptz, state text, cause text,
+-- reason text, ended timestamptz, counts jsonb, log_pack text
+-- A run that comes as a whole has no lease, and is closed as soon as it is there.
+insert into ledger.runs (day, project, stream, branch, cut_id, series_id, remote, executor, attempt, planned,
+                         kernel_commit, suite_commit, config_digest, toolchain, image, device, visibility, trial, link,
+                         started, state, cause, reason, ended, closed, counts, log_pack)
+values ((now() at time zone 'utc')::date, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+        $18, coalesce($19, now()), $20, nullif($21, ''), left($22, 2000), coalesce($23, now()), now(), $24, $25)
+on conflict (coalesce(cut_id, 0), coalesce(series_id, 0), (case when cut_id is null and series_id is null then branch else '' end),
+             remote, executor, attempt, trial) do nothing
+returning id, day
+
 -- take_over_run --
 -- cut_id bigint, series_id bigint, remote text, executor text, attempt integer, lease_number bigint,
 -- expected_end timestamptz, trial boolean, branch text

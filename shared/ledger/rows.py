@@ -19,10 +19,8 @@ DETAIL_LIMIT = 2000
 Admit = Callable[[int], Awaitable[None]]
 """Told how many names nobody has used before; raises if they are too many. In the caller's transaction."""
 
-_COPIED = (
-    "day", "run_id", "grp", "test", "subtest", "attempt", "result", "cause", "seconds", "detail", "log", "link",
-    "crashes",
-)  # fmt: skip
+_OPTIONAL = ("cause", "seconds", "detail", "log", "link", "crashes")
+"""Columns that have what is empty by themselves."""
 
 
 async def ids_of(conn: Connection, columns: Columns, admit: Admit | None = None) -> dict[str, int]:
@@ -53,16 +51,20 @@ async def insert(conn: Connection, run: OpenRun, columns: Columns, ids: dict[str
 
 async def copy(conn: Connection, run: OpenRun, columns: Columns, ids: dict[str, int]) -> None:
     """Copy the cases of a run that is new in this transaction: nothing can stand there yet, so nothing is asked."""
-    c = columns
-    size = len(c)
+    c, size = columns, len(columns)
+    said = {name: values for name in _OPTIONAL if _says(values := getattr(c, name))}
     await conn.copy_records_to_table(
-        "cases", schema_name="ledger", columns=_COPIED,
+        "cases", schema_name="ledger",
+        columns=("day", "run_id", "grp", "test", "subtest", "attempt", "result", *said),
         records=zip(
             [run.day] * size, [run.id] * size, map(ids.__getitem__, c.group), map(ids.__getitem__, c.test),
-            map(ids.__getitem__, c.subtest), c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.link,
-            c.crashes, strict=True,
+            map(ids.__getitem__, c.subtest), c.attempt, c.result, *said.values(), strict=True,
         ),
     )  # fmt: skip
+
+
+def _says(values: Sequence[object]) -> bool:
+    return any(value or value == 0 for value in values)
 
 
 def clean(case: Case) -> Case:

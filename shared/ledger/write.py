@@ -98,13 +98,23 @@ class Ledger:
         self, conn: Connection, opening: Opening, columns: Columns, ending: Ending, admit: Admit | None = None
     ) -> OpenRun:
         """A run that comes as a whole: opened, its cases copied, closed. Raises Superseded if there is one already."""
-        run = await self.open(conn, opening)
-        if not run.fresh:
-            raise Superseded(f"there is a run of {opening.remote}/{opening.executor} already")
+        o, e, counts = opening, ending, rows.counts_of(columns)
+        await conn.execute(SQL["ensure_today"])
+        row = await conn.fetchrow(
+            SQL["add_whole_run"], o.project, o.stream, o.branch, o.cut_id, o.series_id, o.remote, o.executor,
+            o.attempt, o.planned, o.kernel_commit, o.suite_commit, o.config_digest, o.toolchain, o.image,
+            dict(o.device) if o.device else None, o.shown, o.trial, o.link, o.started, e.state, e.cause, e.reason,
+            e.ended, counts, e.log_pack,
+        )  # fmt: skip
+        if row is None:
+            raise Superseded(f"there is a run of {o.remote}/{o.executor} already")
+        run = OpenRun(RunId(row["id"]), row["day"], o.lease_number, True)
         await rows.copy(conn, run, columns, await rows.ids_of(conn, columns, admit))
-        if opening.shown == "public":
-            _count(opening.remote, columns)
-        await self._close(conn, run, ending, rows.counts_of(columns))
+        await self._add_artifacts(conn, run, ending)
+        if o.shown == "public":
+            _count(o.remote, columns)
+        done = _done(_place(o, run.id), ending, counts)
+        await stage(conn, self._source, _started(o, run.id), done, visibility=o.shown)
         return run
 
     async def check(self, conn: Connection, check: checks.Check) -> bool:
@@ -151,16 +161,12 @@ class Ledger:
             ending.log_pack, ending.suite_commit, ending.toolchain, ending.ended,
         )  # fmt: skip
         assert row is not None, "the run is locked"
+        await self._add_artifacts(conn, run, ending)
+        await stage(conn, self._source, _done(_of(row, run.id), ending, counts), visibility=row["visibility"])
+
+    async def _add_artifacts(self, conn: Connection, run: OpenRun, ending: Ending) -> None:
         for name, (sha256, size) in ending.artifacts.items():
             await conn.execute(SQL["add_artifact"], run.id, name, sha256, size)
-        done = RunDone(
-            **_of(row, run.id),
-            state=ending.state,
-            cause=ending.cause,
-            reason=hide_addresses(ending.reason)[:500],
-            counts=counts,
-        )
-        await stage(conn, self._source, done, visibility=row["visibility"])
 
     async def _why_not_closed(self, conn: Connection, run: OpenRun) -> bool:
         row = await conn.fetchrow(SQL["run_state"], run.id)
@@ -180,10 +186,19 @@ def _count(remote: str, columns: Columns) -> None:
 
 
 def _started(o: Opening, run: int) -> RunStarted:
-    return RunStarted(
-        project=o.project, run=run, remote=o.remote, executor=o.executor, stream=o.stream, branch=o.branch,
-        cut=o.cut_id, series=o.series_id, planned=o.planned, expected_end=o.expected_end,
-    )  # fmt: skip
+    return RunStarted(**_place(o, run), planned=o.planned, expected_end=o.expected_end)
+
+
+def _done(place: dict[str, Any], ending: Ending, counts: dict[str, int]) -> RunDone:
+    reason = hide_addresses(ending.reason)[:500]
+    return RunDone(**place, state=ending.state, cause=ending.cause, reason=reason, counts=counts)
+
+
+def _place(o: Opening, run: int) -> dict[str, Any]:
+    return {
+        "project": o.project, "run": run, "remote": o.remote, "executor": o.executor, "stream": o.stream,
+        "branch": o.branch, "cut": o.cut_id, "series": o.series_id,
+    }  # fmt: skip
 
 
 def _of(row: Any, run: int) -> dict[str, Any]:

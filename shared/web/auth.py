@@ -5,18 +5,22 @@ shown and does not hold is 401 even where none is needed: whoever sends one mean
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from aiohttp import web
 
 from shared.db.pool import Pool
-from shared.db.tokens import check
+from shared.db.tokens import check, used
 from shared.errors import Refused
 from shared.model.tokens import Right, Token
 from shared.web.client import address_of
 from shared.web.rates import Allowance, Rates
 
 TOKEN = web.RequestKey("token", Token)
+
+
+_SELDOM = timedelta(minutes=1)
+"""Last use is not kept more often."""
 
 
 class Unauthorized(Refused):
@@ -57,15 +61,19 @@ class Gate:
         self._pool = pool
         self._clock = clock
         self._rates = rates
+        self._used: dict[str, datetime] = {}
 
     async def token(self, request: web.Request) -> Token | None:
         """The token shown; None if none is. Raises Unauthorized for one that does not hold."""
         if not (text := shown(request)):
             return None
         try:
-            token = await check(self._pool(), text, self._clock(), address_of(request))
+            token = await check(self._pool(), text, now := self._clock())
         except Refused as exc:
             raise Unauthorized(str(exc)) from None
+        if now - self._used.get(token.id, now - _SELDOM) >= _SELDOM:
+            self._used[token.id] = now
+            await used(self._pool(), token.id, address_of(request))
         request[TOKEN] = token
         return token
 

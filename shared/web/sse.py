@@ -8,7 +8,8 @@ page by page, and joins again; if it does not drain in time it is cut off, and c
 the last event it got. So a slow reader costs what its connection buffers, and nothing else.
 
 A reader with a cursor begins in the same way: it is behind until it has caught up with the hub's position. Between
-that comparison and joining there is no await, so nothing falls between.
+that comparison and joining there is no await, so nothing falls between. The end of the log is kept in memory
+(`recent`): when we start again, all readers come back at once with cursors of a moment ago.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from shared.db.statements import load
 from shared.web.audience import EVERYTHING
 from shared.web.cursor import Cursor, Log, log_of
 from shared.web.frames import Frame, Piece, choose, frame_of, pieces
+from shared.web.recent import Recent
 from shared.web.wanted import Filter
 
 log = structlog.get_logger(__name__)
@@ -33,6 +35,10 @@ BELL = "netci_events"
 PAGE = 500
 PAGE_BYTES = 1 << 18
 """What is read of the log at one time."""
+RECENT = 1 << 23
+"""Bytes of the log's end that are kept in memory."""
+AT_START = 5000
+"""Events of it that are read at the start, at most."""
 REPLAYS = 4
 """Pages of the past read at one time, for all readers together; never held while a reader is written to."""
 ALL = Filter(audience=EVERYTHING)
@@ -106,6 +112,7 @@ class Hub:
         self._bells = bells
         self._groups: dict[Filter, set[Reader]] = {}
         self._replays = asyncio.Semaphore(REPLAYS)
+        self._recent = Recent(RECENT)
         self.position = -1
         self.epoch = ""
         self.well = False
@@ -145,8 +152,9 @@ class Hub:
             self._groups.pop(reader.wanted, None)
 
     async def start(self) -> None:
-        """Find the end of the log. Before it, nobody can join."""
-        await self._round()
+        """Read the end of the log. Before it, nobody can join."""
+        while await self._round():
+            pass
         self.well = True
 
     async def run(self) -> Never:
@@ -171,14 +179,14 @@ class Hub:
         if state.epoch != self.epoch or state.last < self.position:
             # Another log than the one our readers follow: they come back, and are told of the gap.
             self._drop_all()
-            self.epoch, self.position = state.epoch, state.last
-        if not self._groups:
-            # Nothing was awaited since the look at the readers, so nobody who joins now is passed over.
-            self.position = max(self.position, state.last)
+            self.epoch, self.position = state.epoch, max(state.begin, state.last - AT_START)
+            self._recent.begin(self.position)
+        if self.position == state.last:
             return False
         page = await self.page(self.position, state.last, ALL)
         # Before anybody is written to: who joins from now on reads these from the log.
         self.position = page.reached
+        self._recent.add(page.frames)
         await self._offer(page.frames)
         return self.position < state.last
 
@@ -222,6 +230,11 @@ class Hub:
         upto = max(self.position, reader.least)
         if reader.at >= upto or self.closed:
             return None
+        if upto == self.position and (recent := self._recent.after(reader.at, PAGE_BYTES)) is not None:
+            reached = recent[-1].sequence if recent else upto
+            frames, reader.wanted = choose(recent, reader.wanted)
+            reader.at = reached
+            return frames
         async with self._replays:
             page = await self.page(reader.at, upto, reader.wanted)
         frames, reader.wanted = choose(page.frames, reader.wanted)

@@ -1,5 +1,6 @@
-"""Both bodies of work and sink, one after the other."""
+"""A broker for the session; both bodies of work and sink, one after the other."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,16 @@ import pytest
 from tests.conftest import Database, FloorFor
 from tests.contract.labs import Rig, TableRig, spool_rig
 from tests.services.executor.world import some_settings
+from tests.support.rabbitmq import RabbitMQ
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    broker = RabbitMQ()
+    broker.start()
+    broker.wait()
+    yield broker
+    broker.close()
 
 
 @pytest.fixture(params=["database", "spool"])

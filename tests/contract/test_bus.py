@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -45,15 +45,6 @@ class Rig:
     declare: Callable[[Queue], Awaitable[None]]
     seen: list[str] = field(default_factory=list)
     pool: Pool | None = None
-
-
-@pytest.fixture(scope="session")
-def rabbitmq() -> Iterator[RabbitMQ]:
-    broker = RabbitMQ()
-    broker.start()
-    broker.wait()
-    yield broker
-    broker.close()
 
 
 @pytest.fixture(params=["memory", "postgres", "rabbit"])

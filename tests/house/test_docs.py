@@ -1,11 +1,13 @@
 """The docs name what exists: links lead somewhere, pages are fresh, racks have a how-to, ADRs their three parts."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from shared.events import EVENTS
+from shared.events.asyncapi import document as asyncapi
 from shared.events.document import document
 from tests.house.files import ROOMS, ROOT
 
@@ -38,6 +40,12 @@ def test_every_page_is_reached_from_the_index_or_the_readme(page: Path) -> None:
 def test_the_page_of_events_is_fresh() -> None:
     assert (ROOT / "docs/events.md").read_text("utf-8") == document(), (
         "run: python -m shared.events.document > docs/events.md"
+    )
+
+
+def test_the_asyncapi_document_is_fresh() -> None:
+    assert json.loads((ROOT / "docs/asyncapi.json").read_text("utf-8")) == asyncapi(), (
+        "run: python -m shared.events.asyncapi > docs/asyncapi.json"
     )
 
 

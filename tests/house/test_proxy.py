@@ -11,6 +11,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.conftest import Database, FloorFor
+from tests.services.ingest.api.lab import a_branch, a_document, a_token, served, settings
 from tests.support.nginx import proxy
 
 
@@ -97,6 +99,23 @@ async def front() -> AsyncIterator[Front]:
 async def test_path_alone_decides(front: Front, path: str, room: str) -> None:
     async with front.http.get(front.url + path) as answer:
         assert (await answer.json())["room"] == room
+
+
+async def test_a_lab_reaches_the_real_ingest(database: Database, floor_for: FloorFor) -> None:
+    owner = await database.pool()
+    await a_branch(owner)
+    async with served(await floor_for("ingest", settings()), await a_token(owner)) as lab:
+        started = proxy(lab.base.removeprefix("http://"), "127.0.0.1:1")
+        lab.base = await asyncio.to_thread(started.__enter__)
+        try:
+            status, told = await lab.post("results", a_document())
+            assert (status, told["state"]) == (201, "done")
+            path = f"/api/v1/lab/runs/{await lab.begin(executor='other')}/artifacts/a/b.txt"
+            assert (await lab.ask("PUT", path, data=bytes(2 << 20)))[0] == 201
+            lab.token = ""
+            assert (await lab.ask("GET", "/api/v1/lab"))[0] == 401
+        finally:
+            await asyncio.to_thread(started.__exit__, None, None, None)
 
 
 async def test_metrics_are_not_for_the_world(front: Front) -> None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 from services.__main__ import CLASSES, ROOMS, find_config, main, parser
 from shared.errors import InfraError, Missing, Refused
+from tests.e2e.programs import free_listen
 
 
 def test_every_room_has_its_class() -> None:
@@ -135,6 +138,41 @@ def test_up_starts_its_own_database_tells_a_second_one_and_ends_at_sigterm(folde
         if up.poll() is None:
             up.kill()
             up.communicate()
+
+
+def asked(url: str, seconds: float = 60) -> int:
+    """The status at `url`, as soon as somebody listens there and takes part."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as exc:
+            if exc.code != 503 or time.monotonic() > until:
+                return exc.code
+        except OSError:
+            assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_labs_come_in_where_the_pages_are_and_apart_where_ingest_listens(folder: Path) -> None:
+    pages, door = free_listen(), free_listen()
+    config = folder / "netci.toml"
+    config.write_text(f'data = "{folder}/data"\n[web]\nlisten = "{pages}"\n[ingest]\nlisten = "{door}"\n[projects]\n')
+    up = netci(config, "up")
+    try:
+        assert asked(f"http://{pages}/api/v1/lab") == 401
+        assert asked(f"http://{pages}/") == 200
+        apart = netci(config, "run", "ingest")
+        try:
+            assert asked(f"http://{door}/api/v1/lab") == 401
+            assert asked(f"http://{door}/series") == 404
+        finally:
+            apart.send_signal(signal.SIGTERM)
+            apart.communicate(timeout=40)
+    finally:
+        up.send_signal(signal.SIGTERM)
+        up.communicate(timeout=40)
 
 
 def test_a_room_apart_wants_a_migrated_database(folder: Path) -> None:

@@ -134,3 +134,9 @@ async def test_a_resolver_that_says_nothing_is_not_waited_for() -> None:
 async def test_what_is_no_name_is_refused(host: str) -> None:
     with pytest.raises(Refused, match="is no name of a host"):
         await Reach().addresses(host, 443)
+
+
+def test_ours_is_what_is_named_and_nothing_else() -> None:
+    reach = Reach((IPv4Network("10.0.0.0/8"), ip_network("fd77::/16")))
+    told = {address: reach.ours(address) for address in ("10.1.2.3", "fd77::1%eth0", "8.8.8.8", "127.0.0.1", "fd78::1")}
+    assert [address for address, ours in told.items() if ours] == ["10.1.2.3", "fd77::1%eth0"]

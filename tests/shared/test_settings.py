@@ -29,7 +29,26 @@ push = "git@example.org:x.git"
 every = "3h"
 """
 
+HOOK = '[[hooks]]\nproject = "{}"\n{}[[remotes]]\nname = "lab"'
+FROM_FILE = 'secret_file = "/x"\n'
+
 FAULTS = [
+    ('[[remotes]]\nname = "lab"', HOOK.format("x", FROM_FILE), "hooks.0.project: no project 'x'"),
+    (
+        '[[remotes]]\nname = "lab"',
+        HOOK.format("netdev", 'tree = "net"\n' + FROM_FILE),
+        "hooks.0.tree: no tree 'net' in netdev",
+    ),
+    (
+        '[[remotes]]\nname = "lab"',
+        HOOK.format("netdev", FROM_FILE),
+        "hooks.0: netdev has no patchwork to wake; name a tree",
+    ),
+    (
+        '[[remotes]]\nname = "lab"',
+        HOOK.format("netdev", 'tree = "net-next"\n'),
+        "hooks.0: secret_env or secret_file is",
+    ),
     ('data = "/tmp/x"', 'dada = "/tmp/x"', "dada: there is no such key"),
     ('every = "3h"', 'every = "3 hours"', "projects.netdev.streams.net-next.every: a duration like"),
     ('every = "3h"', "every = true", "projects.netdev.streams.net-next.every: "),

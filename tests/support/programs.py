@@ -6,6 +6,7 @@ from pathlib import Path
 
 PACKAGES = {
     "rabbitmq-server": "rabbitmq-server",
+    "rabbitmqctl": "rabbitmq-server",
     "sshd": "openssh-server",
     "chromium": "chromium",
     "nginx": "nginx-light",
@@ -15,6 +16,8 @@ PACKAGES = {
 }
 _PLACES = {
     "rabbitmq-server": ["/usr/lib/rabbitmq/bin/rabbitmq-server"],
+    # The one on the path is a wrapper that only knows the system's own broker.
+    "rabbitmqctl": ["/usr/lib/rabbitmq/bin/rabbitmqctl"],
     "sshd": ["/usr/sbin/sshd"],
     "nginx": ["/usr/sbin/nginx"],
     "postgres": sorted((str(p) for p in Path("/usr/lib/postgresql").glob("*/bin/postgres")), reverse=True),

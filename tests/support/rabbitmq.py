@@ -77,6 +77,15 @@ class RabbitMQ:
                 raise AssertionError(f"RabbitMQ did not start: {tail}")
             time.sleep(0.2)
 
+    def ctl(self, *words: str) -> str:
+        """What `rabbitmqctl` says to `words`. AssertionError if it refuses."""
+        done = subprocess.run(
+            [program("rabbitmqctl"), *words], env=self._environment(), cwd=self.folder, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False, timeout=90,
+        )  # fmt: skip
+        assert done.returncode == 0, f"rabbitmqctl {words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
     async def restart(self) -> None:
         self.kill()
         self.start()

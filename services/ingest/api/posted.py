@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from shared.formats import foreign, run_document
 from shared.formats.faults import Fault, Faulty
 from shared.formats.reported import Reported
-from shared.formats.run_columns import Columns, columns, to_columns
+from shared.formats.run_columns import Columns, to_columns
 from shared.formats.run_model import Check, Link, RunDocument, Time
 
 OURS = "ours"
@@ -44,7 +44,7 @@ class Posted:
 def read(kind: str, data: bytes, query: Mapping[str, Any], now: datetime, most: int) -> Posted:
     """The run in `data`; for formats that do not say it, `query` says on what and by whom. Raises Faulty."""
     if kind == OURS:
-        posted = _of_document(run_document.read(data, now))
+        posted = _of_document(*run_document.read_run(data, now))
     else:
         posted = of_reported(foreign.read(kind, data), query, now)
     if len(posted.columns) > most:
@@ -52,9 +52,9 @@ def read(kind: str, data: bytes, query: Mapping[str, Any], now: datetime, most: 
     return posted
 
 
-def _of_document(document: RunDocument) -> Posted:
+def _of_document(document: RunDocument, rows: Columns) -> Posted:
     return Posted(
-        document.executor, columns(document), document.branch, document.series, document.attempt, document.started,
+        document.executor, rows, document.branch, document.series, document.attempt, document.started,
         document.ended, document.link or "", document.device,
         {key: str(value) for key, value in document.facts.items()}, document.planned or 0, document.checks,
     )  # fmt: skip

@@ -43,6 +43,22 @@ insert into ingest.lab_runs (run_id, token_id, remote, deadline, digest, context
 values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (run_id) do update set deadline = greatest(lab_runs.deadline, excluded.deadline), beat = now()
 
+-- note_whole --
+-- run bigint, token text, remote text, digest bytea, context text, revision integer, executor text, branch text
+-- All that is left behind by a run that came whole, at once; gives what is told of it.
+with lab as (
+    insert into ingest.lab_runs (run_id, token_id, remote, deadline, digest, context, revision)
+    values ($1, $2, $3, now(), $4, $5, $6)
+), heard as (
+    insert into ingest.heard (remote, executor, branch) values ($3, $7, $8)
+    on conflict (remote, executor) do update
+    set at = now(), branch = case when excluded.branch = '' then heard.branch else excluded.branch end
+)
+select r.id, r.branch, r.remote, r.executor, r.attempt, r.state, coalesce(r.cause, '') as cause, r.reason, r.started,
+       r.expected_end, r.ended, r.planned, r.counts, r.trial, null::timestamptz as deadline,
+       coalesce(s.message_id, '') as series
+from ledger.runs r left join ingest.series s on s.id = r.series_id where r.id = $1
+
 -- beat --
 -- run bigint, deadline timestamptz
 update ingest.lab_runs set deadline = $2, beat = now() where run_id = $1

@@ -17,7 +17,7 @@ from services.ingest.api.posted import Posted
 from services.ingest.api.rejected import watched
 from services.ingest.api.rights import may_write
 from services.ingest.api.runs import natural, opening_of
-from services.ingest.api.saying import admission, heard, tell
+from services.ingest.api.saying import admission, as_told, tell
 from services.ingest.api.store import SQL
 from shared.db.pool import Connection
 from shared.errors import Superseded
@@ -53,13 +53,11 @@ async def store(
     where = await place.find(conn, token, posted.branch, posted.series, desk.floor.clock())
     context = checking.allowed(desk, token, where, posted.checks, None) if where.series_id else ""
     opening = _opening(where, token, posted)
-    if (found := await natural(conn, opening)) is None:
-        try:
-            return await _write(desk, conn, token, where, opening, posted, digest, context, files or {})
-        except Superseded:
-            # Somebody was as quick, and has committed by now.
-            if (found := await natural(conn, opening)) is None:
-                raise
+    try:
+        return await _write(desk, conn, token, where, opening, posted, digest, context, files or {})
+    except Superseded:
+        if (found := await natural(conn, opening)) is None:
+            raise
     if found["digest"] is None or bytes(found["digest"]) != digest:
         raise Another(
             f"run {found['id']} of {posted.executor} is here already, and is not this one; a further run says "
@@ -82,14 +80,16 @@ async def _write(
 ) -> Told:  # fmt: skip
     ending = Ending(ended=posted.ended, artifacts=files)
     run = await desk.ledger.whole(conn, opening, posted.columns, ending, admission(desk, conn, token.remote))
-    now = desk.floor.clock()
-    await conn.execute(SQL["add_lab_run"], run.id, token.id, token.remote, now, digest, context, where.revision)
+    row = await conn.fetchrow(
+        SQL["note_whole"], run.id, token.id, token.remote, digest, context, where.revision, posted.executor,
+        where.branch,
+    )  # fmt: skip
+    assert row is not None, "it is written just now"
     if where.series_id and not token.sandbox:
         await checking.say(desk, conn, where, run.id, posted.checks)
         if context:
             await checking.settle(desk, conn, where, run.id, context, counts_of(posted.columns))
-    await heard(conn, token.remote, posted.executor, where.branch)
-    return await tell(desk, conn, token, run.id, 201, posted.warnings)
+    return as_told(desk, row, 201, posted.warnings)
 
 
 def _query(names: Sequence[tuple[str, Any, str]]) -> tuple[Parameter, ...]:

@@ -20,7 +20,7 @@ from services.ingest.api.store import SQL
 from shared.db.pool import Connection
 from shared.formats import run_document
 from shared.formats.faults import Fault, Faulty
-from shared.formats.run_columns import columns
+from shared.formats.run_columns import Columns
 from shared.formats.run_model import DEVICE, Batch
 from shared.ledger import Ending, Opening
 from shared.model.tokens import Right, Token
@@ -92,17 +92,16 @@ async def cases(desk: LabDesk, asked: Asked) -> web.Response:
     async with body_of(desk, asked.request) as data:
         if asked.request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType(text="send application/json")
-        batch = await asyncio.to_thread(run_document.read_batch, data)
+        rows = await asyncio.to_thread(run_document.read_cases, data)
         digest = digest_of(asked, data)
 
         async def act(conn: Connection) -> Told:
-            return await _cases(desk, conn, asked, batch)
+            return await _cases(desk, conn, asked, rows)
 
         return await once(desk, asked, digest, act)
 
 
-async def _cases(desk: LabDesk, conn: Connection, asked: Asked, batch: Batch) -> Told:
-    rows = columns(batch)
+async def _cases(desk: LabDesk, conn: Connection, asked: Asked, rows: Columns) -> Told:
     if len(rows) > desk.labs.cases:
         raise Faulty(Fault("/cases", f"more than {desk.labs.cases} cases, subtests included"), status=413)
     run = await held(conn, asked, asked.values["run"])

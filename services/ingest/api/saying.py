@@ -28,7 +28,12 @@ async def tell(
     desk: LabDesk, conn: Connection, token: Token, run: int, status: int, warnings: Sequence[str] = ()
 ) -> Told:
     """The run as it stands now, as an answer."""
-    told = RunTold(**told_of(desk, await seen(conn, token, run)), warnings=list(warnings))
+    return as_told(desk, await seen(conn, token, run), status, warnings)
+
+
+def as_told(desk: LabDesk, row: Record, status: int, warnings: Sequence[str] = ()) -> Told:
+    """A run's row as an answer."""
+    told = RunTold(**told_of(desk, row), warnings=list(warnings))
     return Told(status, told.model_dump(mode="json"))
 
 

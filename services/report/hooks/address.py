@@ -21,15 +21,9 @@ class Target:
     host: str
     port: int
 
-    def at(self, address: str) -> str:
-        """The same URL with `address` in place of the host."""
-        parts = urlsplit(self.url)
-        shown = f"[{address}]" if ":" in address else address
-        return parts._replace(netloc=f"{shown}:{self.port}", fragment="").geturl()
-
     @property
     def netloc(self) -> str:
-        """What belongs in the Host header."""
+        """As it is in a URL: without the port that is usual."""
         shown = f"[{self.host}]" if ":" in self.host else self.host
         return shown if self.port == _usual(self.scheme) else f"{shown}:{self.port}"
 

@@ -21,7 +21,6 @@ from shared.net import Reach
 from shared.settings import Settings, parse_duration
 from shared.web.auth import Gate
 from shared.web.openapi import Asked, Endpoint, Parameter, mount
-from shared.web.rates import Rates
 
 PATIENCE = 5.0
 """Seconds for a name to resolve."""
@@ -166,11 +165,10 @@ def desk_of(settings: Settings) -> Desk:
     return Desk(seal_of(settings), reach, settings.webhooks.most)
 
 
-def add_routes(app: web.Application, floor: Floor) -> None:
+def add_routes(app: web.Application, floor: Floor, gate: Gate) -> None:
     """Serve them on `app`."""
-    office, labs = Office(floor, desk_of(floor.settings)), floor.settings.labs
-    rates = Rates(labs.rate, labs.burst)
-    mount(app, ENDPOINTS, lambda: office, Gate(lambda: floor.pool, floor.clock, lambda: rates))
+    office = Office(floor, desk_of(floor.settings))
+    mount(app, ENDPOINTS, lambda: office, gate)
 
 
 async def listing(office: Office, asked: Asked) -> Webhooks:

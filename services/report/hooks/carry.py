@@ -45,14 +45,14 @@ class Ended:
 
 
 def client(public_url: str, ca_file: Path | None) -> Http:
-    """The client for all receivers. No connection is kept: it belongs to one name, and addresses are shared."""
+    """The client for all receivers."""
     agent = f"netci (+{public_url})"
     headers = {"User-Agent": agent, "Accept": "*/*", "Accept-Encoding": "identity"}
     try:
         trust = trusting(ca_file)
     except OSError as exc:
         raise Refused(f"webhooks.ca_file: {ca_file}: {exc.strerror or exc}") from None
-    return Http("webhook", headers=headers, timeout=TIMEOUT, connections=MOST_AT_ONCE, keep=False, trust=trust)
+    return Http("webhook", headers=headers, timeout=TIMEOUT, connections=MOST_AT_ONCE, trust=trust)
 
 
 async def reach_of(target: Target, reach: Reach) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class Carrier:
         addresses = await reach_of(target, self.reach)
         for address in addresses[:ADDRESSES]:
             try:
-                return address, await self.http.post_to(target.at(address), target.netloc, body, headers, most=KEPT)
+                return address, await self.http.post(target.url, body, headers, most=KEPT, pin=address)
             except Unsent as exc:
                 unsent = exc  # Nothing went out, so another address of the same name is no repetition.
         raise unsent

@@ -4,8 +4,6 @@ import argparse
 import asyncio
 import getpass
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,9 +14,9 @@ from services.report.hooks.manage import OVERLAP, Asker, Order, types_of
 from services.report.hooks.sees import Wish
 from services.report.hooks.store import SQL
 from shared.clock import wall
-from shared.db.pool import Connection, Record, connect
+from shared.db.pool import Connection, Record
 from shared.errors import Refused
-from shared.floor import dsn_of
+from shared.floor import connected
 from shared.settings import Settings, parse_duration
 
 PING_WAIT = 30.0
@@ -91,15 +89,6 @@ def _duration(text: str) -> timedelta:
     return value
 
 
-@asynccontextmanager
-async def _connected(settings: Settings) -> AsyncIterator[Connection]:
-    conn = await connect(dsn_of(settings))
-    try:
-        yield conn
-    finally:
-        await conn.close()
-
-
 def _operator() -> Asker:
     return Asker(getpass.getuser(), all=True)
 
@@ -109,7 +98,7 @@ async def _add(args: argparse.Namespace, settings: Settings) -> int:
         raise Refused(f"no remote {args.owner!r} is configured")
     wish = Wish(types_of(args.type), *map(tuple, (args.project, args.stream, args.remote, args.series)))
     order = Order(args.url, args.name, wish, args.owner, args.sees)
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         ident, secret = await desk_of(settings).add(conn, _operator(), order, wall())
     if args.json:
         print(json.dumps({"id": ident, "secret": secret}))
@@ -119,7 +108,7 @@ async def _add(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _list(args: argparse.Namespace, settings: Settings) -> int:
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         rows = await manage.listed(conn, _operator())
     if args.json:
         _print_json([dict(row) for row in rows])
@@ -142,42 +131,42 @@ def _line(row: Record) -> str:
 
 
 async def _show(args: argparse.Namespace, settings: Settings) -> int:
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         row = dict(await manage.own(conn, _operator(), args.id))
     _print_json({name: value for name, value in row.items() if name not in ("secret", "old_secret")})
     return 0
 
 
 async def _remove(args: argparse.Namespace, settings: Settings) -> int:
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         await manage.remove(conn, _operator(), args.id)
     print(f"{args.id} is removed")
     return 0
 
 
 async def _pause(args: argparse.Namespace, settings: Settings) -> int:
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         await manage.pause(conn, _operator(), args.id, args.why, wall())
     print(f"{args.id} is paused; what happens meanwhile is kept for it")
     return 0
 
 
 async def _resume(args: argparse.Namespace, settings: Settings) -> int:
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         await manage.resume(conn, _operator(), args.id, wall())
     print(f"{args.id} is active")
     return 0
 
 
 async def _rotate(args: argparse.Namespace, settings: Settings) -> int:
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         print(await desk_of(settings).rotate(conn, _operator(), args.id, args.overlap, wall()))
     return 0
 
 
 async def _ping(args: argparse.Namespace, settings: Settings) -> int:
     """Exit code 1 if it was not delivered, or nobody took it up."""
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         number = await manage.ping(conn, _operator(), args.id, wall())
         row = await _outcome(conn, args.id, number)
         for attempt in await conn.fetch(SQL["attempts"], number):
@@ -199,7 +188,7 @@ async def _outcome(conn: Connection, ident: str, number: int) -> Record:
 
 
 async def _deliveries(args: argparse.Namespace, settings: Settings) -> int:
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         await manage.own(conn, _operator(), args.id)
         rows = [dict(r) for r in await conn.fetch(SQL["deliveries"], args.id, args.state, None, args.most)]
         if args.delivery is not None:
@@ -228,7 +217,7 @@ def _attempt(row: Any) -> str:
 async def _redeliver(args: argparse.Namespace, settings: Settings) -> int:
     if (args.delivery is None) == (args.first is None):
         raise Refused("give the number of a delivery, or --from (and --to)")
-    async with _connected(settings) as conn:
+    async with connected(settings) as conn:
         if args.delivery is not None:
             await manage.redeliver(conn, _operator(), args.id, args.delivery, wall())
             print(f"delivery {args.delivery} goes out again")

@@ -2,10 +2,10 @@
 
 from services.report.hooks.seal import HOW, Seal, seal_of
 from services.report.hooks.store import SQL
-from shared.db.pool import Connection, connect
+from shared.db.pool import Connection
 from shared.doctor import Finding
 from shared.errors import InfraError, NetciError, Refused
-from shared.floor import dsn_of
+from shared.floor import connected
 from shared.settings import Settings
 
 WHAT = "webhooks"
@@ -18,13 +18,10 @@ async def sealed(settings: Settings) -> Finding:
     except Refused as exc:
         return Finding(False, WHAT, str(exc), HOW)
     try:
-        conn = await connect(dsn_of(settings))
+        async with connected(settings) as conn:
+            return await _opened(conn, seal)
     except (NetciError, OSError) as exc:
         return Finding(False, WHAT, str(exc), "start it, or netci up")
-    try:
-        return await _opened(conn, seal)
-    finally:
-        await conn.close()
 
 
 async def _opened(conn: Connection, seal: Seal | None) -> Finding:

@@ -128,8 +128,9 @@ with next as (
     cross join lateral (
         select d.id, d.due from report.deliveries d
         where d.hook_id = h.id and d.state = 'due' and d.due <= $4
-          and (d.ping or (h.state = 'active' and h.rest_until <= $4))
-        order by d.ping desc, d.sequence, d.id limit 1
+          -- Pings have the number 0, and are sent whatever the state.
+          and d.sequence <= case when h.state = 'active' and h.rest_until <= $4 then 9223372036854775807 else 0 end
+        order by d.sequence, d.id limit 1
     ) d
     where (h.failures = 0) = $1 and not (h.id = any($2::text[]))
       and exists (select from floor.leases l
@@ -192,9 +193,18 @@ update report.deliveries set state = 'dropped', why = $2, settled = $3 where id 
 
 -- next_due --
 -- busy text[]
-select min(greatest(d.due, case when d.ping then d.due else h.rest_until end)) as due
-from report.deliveries d join report.hooks h on h.id = d.hook_id
-where d.state = 'due' and (d.ping or h.state = 'active') and not (h.id = any($1::text[]))
+-- `greatest` passes over null: of an endpoint for which nothing waits, its rest is not to be waited for.
+select min(least(ping.due, case when h.state = 'active' and next.due is not null
+                                then greatest(next.due, h.rest_until) end)) as due
+from report.hooks h
+left join lateral (
+    select d.due from report.deliveries d where d.hook_id = h.id and d.state = 'due' order by d.due limit 1
+) next on true
+left join lateral (
+    select d.due from report.deliveries d where d.hook_id = h.id and d.state = 'due' and d.sequence = 0
+    order by d.id limit 1
+) ping on true
+where not (h.id = any($1::text[]))
 
 -- count_due --
 select count(*)::bigint from report.deliveries where state in ('due', 'sending')

@@ -79,9 +79,12 @@ def add_routes(app: web.Application) -> None:
         get(path, page(template, make))
 
 
+FRONTED: tuple[Endpoint[Any], ...] = (*api.ENDPOINTS, *nipa.ENDPOINTS)
+
+
 def described() -> tuple[Endpoint[Any], ...]:
     """Every endpoint of the front that the OpenAPI document names."""
-    return (*api.ENDPOINTS, *nipa.ENDPOINTS)
+    return (*FRONTED, *hooks.ENDPOINTS)
 
 
 def describe_ourselves(public_url: str) -> Mapping[str, Any]:
@@ -113,8 +116,8 @@ def build(floor: Floor, hub: Hub, ready: Ready | None = None, describe: Describe
         "error.html", code=code, title=title, detail=detail, path=""
     )
     assets.mount(app)
-    mount(app, described(), lambda: app[FRONT], gate)
-    hooks.add_routes(app, floor)
+    mount(app, FRONTED, lambda: app[FRONT], gate)
+    hooks.add_routes(app, floor, gate)
     add_routes(app)
     return app
 

@@ -50,6 +50,7 @@ create table report.deliveries (
     unique (hook_id, event_id)
 );
 create index deliveries_due on report.deliveries (hook_id, sequence, id) where state = 'due';
+create index deliveries_next on report.deliveries (hook_id, due) where state = 'due';
 create index deliveries_sending on report.deliveries (hook_id) where state = 'sending';
 create index deliveries_hook on report.deliveries (hook_id, id desc);
 create index deliveries_made on report.deliveries (made);

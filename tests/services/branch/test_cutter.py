@@ -83,6 +83,21 @@ async def test_a_cut_by_hand_has_base_merge_and_series_and_is_announced(world: W
     assert await store.rev_parse(f"refs/netci/cuts/{cut['id']}") == cut["commit"]
 
 
+async def test_a_try_is_announced_to_nobody_but_its_owner(world: World) -> None:
+    await world.owner.execute(
+        "create function tried() returns trigger language plpgsql as $$ begin new.purpose = 'try'; return new; end $$; "
+        "create trigger tried before insert on branch.cuts for each row execute function tried()"
+    )
+    await request(world)
+    await a_cutter(world).round()
+    assert [cut["state"] for cut in await cuts(world)] == ["announced"]
+    told = await world.owner.fetch(
+        "select body->>'visibility' as seen from floor.outbox where type like '%branch.cut%' "
+        "union all select visibility from floor.events where type like '%branch.cut%'"
+    )
+    assert [row["seen"] for row in told] == ["operator"]
+
+
 async def test_a_slot_is_cut_once_and_of_several_missed_the_newest_late(world: World) -> None:
     cutter = a_cutter(world)
     await cutter.round()

@@ -111,6 +111,22 @@ async def test_the_log_of_a_run_of_one_test_can_be_read(
     assert member(pack, "scripts/smoke/0/stdout") == b"smoke\n"
 
 
+async def test_a_run_on_a_try_is_nobody_elses_business(
+    database: Database, floor_for: FloorFor, fleet: Fleet, tmp_path: Path
+) -> None:
+    suite = Script(ScriptConfig(command="echo smoke", test="smoke"))
+    world = await world_of(database, floor_for, fleet, tmp_path, suite)
+    await world.owner.execute("update branch.cuts set purpose = 'try'")
+    await world.do()
+    run = await world.run_row()
+    blob = await world.owner.fetchval("select visibility from floor.blobs where sha256 = $1", run["log_pack"])
+    told = await world.owner.fetch(
+        "select body->>'visibility' as seen from floor.outbox where type like '%.run.%' "
+        "union select visibility from floor.events where type like '%.run.%'"
+    )
+    assert (run["visibility"], blob, [row["seen"] for row in told]) == ("operator", "operator", ["operator"])
+
+
 async def test_output_of_any_bytes_reaches_the_ledger(
     database: Database, floor_for: FloorFor, fleet: Fleet, tmp_path: Path
 ) -> None:

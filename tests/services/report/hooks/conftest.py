@@ -8,6 +8,7 @@ import pytest
 
 from shared.practice.receiver import Receiver, receiving
 from tests.conftest import Database, FloorFor
+from tests.services.branch.world import Clock
 from tests.services.report.hooks.world import OURS, World, a_clock, a_world, some_settings
 
 WorldFor = Callable[..., Awaitable[World]]
@@ -18,8 +19,8 @@ ReceiverFor = Callable[..., Awaitable[Receiver]]
 async def world_for(database: Database, floor_for: FloorFor, tmp_path: Path) -> AsyncIterator[WorldFor]:
     async with AsyncExitStack() as stack:
 
-        async def make(webhooks: str = "", patience: float = 10) -> World:
-            clock = a_clock()
+        async def make(webhooks: str = "", patience: float = 10, clock: Clock | None = None) -> World:
+            clock = clock or a_clock()
             floor = await floor_for("report", some_settings(tmp_path, webhooks), clock)
             return await a_world(stack, floor, await database.pool(), clock, patience)
 

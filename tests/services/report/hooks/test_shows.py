@@ -22,7 +22,9 @@ async def play(world: World) -> list[float]:
         pass
     while (wait := await world.due()) is not None:
         world.clock.forward(seconds=max(0.0, wait))
-        made += [round((world.clock() - began).total_seconds(), 3)] * await world.sender.round()
+        taken = await world.sender.round()
+        assert taken, "said to be due, and not taken up"
+        made += [round((world.clock() - began).total_seconds(), 3)] * taken
     return made
 
 

@@ -15,6 +15,7 @@ from services.report.hooks.seal import Seal, seal_of
 from services.report.hooks.sees import Wish
 from services.report.hooks.sender import LEASE, Sender
 from services.report.hooks.store import SQL
+from shared.clock import wall
 from shared.db.outbox import SQL as FLOOR
 from shared.db.outbox import stage
 from shared.db.pool import Pool
@@ -167,6 +168,13 @@ async def a_world(stack: AsyncExitStack, floor: Floor, owner: Pool, clock: Clock
     world = World(floor, owner, clock, names, seal, carrier, Sender(floor, carrier, chance=lambda: 0.0))
     await world.lease()
     return world
+
+
+class Wall(Clock):
+    """The machine's clock, for what is played with those who know no other: the command line."""
+
+    def __call__(self) -> datetime:
+        return wall()
 
 
 def a_clock() -> Clock:
