@@ -9,6 +9,7 @@ import yaml
 from services.ingest.api import ENDPOINTS
 from services.report.hooks.api import ENDPOINTS as HOOKS
 from services.report.web.app import PAGES, described
+from shared.web.openapi import Endpoint
 from tests.house.files import ROOT
 
 FILE = ROOT / "docs/examples/github-actions-remote.yml"
@@ -41,7 +42,8 @@ def calls(text: str) -> list[tuple[str, str, str]]:
 
 def known(method: str, path: str) -> bool:
     """Whether a path of the API answers this."""
-    templates = [(e.method, e.template) for e in (*ENDPOINTS, *HOOKS, *described())]
+    tables: tuple[Endpoint[Any], ...] = (*ENDPOINTS, *HOOKS, *described())
+    templates = [(e.method, e.template) for e in tables]
     templates += [("GET", page) for page, _, _ in PAGES]
     return any(method == m and re.fullmatch(re.sub(r"\{[^}]*\}", "[^/]+", t), path) for m, t in templates)
 
