@@ -30,7 +30,7 @@ setup: $(VENV)/run.stamp ## a virtual environment with what netci runs on
 setup-dev: $(VENV)/dev.stamp ## and with what its tests need
 
 packages: ## Debian packages that the tests need (as root; else it says what to install)
-	@tools/packages git postgresql rabbitmq-server openssh-server openssh-client chromium nginx-light gcc make libc6-dev xz-utils rsync
+	@tools/packages git curl postgresql rabbitmq-server openssh-server openssh-client chromium nginx-light gcc make libc6-dev xz-utils rsync
 
 demo: setup ## the whole road on practice servers; ONCE=1 ends with a table, SEED=n varies it
 	@$(BIN)/python -m services --log warning demo --seed $(SEED) $(if $(ONCE),--once)

@@ -86,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     looking.add(commands, ROOMS)
     tokens.add(commands)
     import_module("services.nipa.cli").add(commands)
-    for room in ("ingest", "branch", "report"):
+    for room in ROOMS:
         import_module(f"services.{room}.cli").add(commands)
     return top
 

@@ -5,6 +5,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -13,8 +14,9 @@ from shared.db.embedded import Embedded, running
 from shared.db.migrate import migrate, pending
 from shared.errors import Refused
 from shared.floor import dsn_of
-from shared.service import MakeRoom, Readiness, run_rooms, stop_on_signals
+from shared.service import MakeRoom, Readiness, run_rooms
 from shared.settings import Settings
+from shared.signals import stop_on_signals
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +49,12 @@ def _add_demo(commands: Any) -> None:
     demo.add_argument("--once", action="store_true", help="end with a table; exit 0 only if every verdict is right")
     demo.add_argument("--seed", type=int, default=0, help="vary series, files, tests and order")
     demo.add_argument("--listen", default="127.0.0.1:8080", help="where the pages are (default %(default)s)")
+    demo.add_argument(
+        "--link",
+        type=Path,
+        default=Path("/var/tmp/netci-demo"),
+        help="leads to the demo's folder (default %(default)s)",
+    )
     demo.add_argument("--keep", action="store_true", help="leave the demo's folder for a look afterwards")
     demo.set_defaults(run=_demo, bare=True)
 
@@ -54,7 +62,7 @@ def _add_demo(commands: Any) -> None:
 async def _demo(args: argparse.Namespace, settings: None) -> int:
     from shared.practice.demo import demo
 
-    return await demo(seed=args.seed, once=args.once, listen=args.listen, keep=args.keep)
+    return await demo(seed=args.seed, once=args.once, listen=args.listen, keep=args.keep, link=args.link)
 
 
 async def _up(settings: Settings, makers: dict[str, MakeRoom]) -> int:

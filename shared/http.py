@@ -95,6 +95,7 @@ class Http:
         params: Any = None,
         json: Any = None,
         form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         limit: int = BODY_LIMIT,
         pin: str = "",
@@ -104,7 +105,7 @@ class Http:
         `pin` is the address to connect to, whatever the URL's host resolves to by now; the host stays the name that is
         asked for, and that the certificate must have.
         """
-        return await self._told(self._send(method, url, params, json, form, headers, limit, pin))
+        return await self._told(self._send(method, url, params, json, form, content, headers, limit, pin))
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, most: int, pin: str) -> Answer:
         """POST bytes, and of the answer's body read `most` bytes, as they come over the wire, and not for long."""
@@ -127,12 +128,40 @@ class Http:
         OUTSIDE.labels(self.name, str(answer.status)).inc()
         return answer
 
+    async def chunks(
+        self, url: str, *, params: Any = None, headers: Mapping[str, str] | None = None, silence: float = 60
+    ) -> AsyncIterator[bytes]:
+        """The body of an answer that need not end, as it comes; Transient when it breaks off or `silence` seconds
+        bring nothing, or (with the hint `status`) when the answer is no 200. The stream's end is no error.
+        """
+        limits = httpx.Timeout(self._timeout, connect=min(10, self._timeout), read=silence)
+        try:
+            async with self._client.stream(
+                "GET", url, params=params, headers=dict(headers or {}), timeout=limits
+            ) as response:
+                if response.status_code != 200:
+                    raise Transient(
+                        f"{self.name} answered {response.status_code}", status=response.status_code,
+                        retry_after=response.headers.get("retry-after", ""),
+                    )  # fmt: skip
+                async for chunk in response.aiter_bytes():
+                    yield chunk
+        except httpx.HTTPError as exc:
+            raise Transient(f"{self.name} broke off: {exc or type(exc).__name__}") from exc
+
     async def _send(
-        self, method: str, url: str, params: Any, json: Any, form: Any, headers: Any, limit: int, pin: str
+        self, method: str, url: str, params: Any, json: Any, form: Any, content: Any, headers: Any, limit: int, pin: str
     ) -> Answer:
         to, said, more = _pinned(url, pin) if pin else (url, {}, {})
         async with self._client.stream(
-            method, to, params=params, json=json, data=form, headers={**(headers or {}), **said}, extensions=more
+            method,
+            to,
+            params=params,
+            json=json,
+            data=form,
+            content=content,
+            headers={**(headers or {}), **said},
+            extensions=more,
         ) as response:
             body = bytearray()
             async for chunk in response.aiter_bytes():

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import resource
-import signal
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Never, Protocol
@@ -157,10 +156,3 @@ def resident() -> int:
             return int(file.read().split()[1]) * resource.getpagesize()
     except OSError:
         return 0
-
-
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """Set `stop` at SIGTERM or SIGINT."""
-    loop = asyncio.get_running_loop()
-    for sig in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sig, stop.set)

@@ -12,7 +12,7 @@ import tomllib
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -288,16 +288,23 @@ class Remote(Table):
     poll: Duration = timedelta(seconds=60)
 
 
-class ExecutorTable(Table):
-    """An executor. `suite` and `driver` are validated by the rack that their `kind` names, also at start."""
+class Executor(Table):
+    """An executor, ours or a lab's. `suite` and `driver` are validated by the rack that their `kind` names, also at
+    start.
+    """
 
-    remote: Name
     name: Name
     streams: tuple[str, ...]
     suite: dict[str, Any]
     driver: dict[str, Any]
     retries: int = Field(default=1, ge=0, le=5)
     deadline: Duration = timedelta(minutes=170)
+
+
+class ExecutorTable(Executor):
+    """One of ours."""
+
+    remote: Name
     hold: Duration = Field(
         default=timedelta(seconds=15), description="lease of a run: how soon a dead one is taken over"
     )
@@ -397,8 +404,16 @@ class Settings(Table):
 
 def parse(text: str, source: str = "netci.toml") -> Settings:
     """Settings from TOML text. Raises Refused, listing each fault with the path of its key."""
+    return parse_as(Settings, text, source)
+
+
+T = TypeVar("T", bound=Table)
+
+
+def parse_as(model: type[T], text: str, source: str) -> T:
+    """The same for a file of another program of ours."""
     try:
-        return Settings.model_validate(tomllib.loads(text))
+        return model.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as exc:
         raise Refused(f"{source}: {exc}") from None
     except ValidationError as exc:
@@ -417,10 +432,15 @@ def _say(source: str, error: Any) -> str:
 
 def load(path: Path) -> Settings:
     """Settings from a file."""
+    return load_as(Settings, path, "config/example.toml")
+
+
+def load_as(model: type[T], path: Path, example: str) -> T:
+    """The same for a file of another program of ours; `example` is one to copy."""
     try:
-        return parse(path.read_text("utf-8"), str(path))
+        return parse_as(model, path.read_text("utf-8"), str(path))
     except OSError as exc:
-        raise Refused(f"{path}: {exc.strerror}; copy config/example.toml and edit it") from None
+        raise Refused(f"{path}: {exc.strerror}; copy {example} and edit it") from None
     except UnicodeDecodeError as exc:
         raise Refused(f"{path}: not UTF-8 at byte {exc.start}") from None
 

@@ -2,23 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Never
+from typing import Never
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
 
-from services.executor.drivers import DriverConfig, driver_for
 from services.executor.handlers import handlers, plan_cut
+from services.executor.rack import fit
 from services.executor.runs import Bench, Runs
 from services.executor.store import SQL, settle_hosts, work_kind, work_row
-from services.executor.suites import SuiteConfig, suite_for
+from services.executor.table_work import TableWork
 from services.executor.trees import Trees
 from shared.bus.base import Queue
 from shared.db.lease import alone
 from shared.db.pool import AWAY
-from shared.db.work import Desk, enqueue
+from shared.db.work import enqueue
 from shared.disk import low
-from shared.errors import Refused
 from shared.floor import Floor
 from shared.health import report_health
 from shared.settings import ExecutorTable, Settings
@@ -32,23 +30,8 @@ UNPLANNED = 86400.0
 
 def bench(settings: Settings, table: ExecutorTable) -> Bench:
     """An executor ready to run. Raises Refused, naming the key, if its suite or driver is misconfigured."""
-    suite = _checked(TypeAdapter(SuiteConfig), table.suite, f"executors.{table.name}.suite")
-    driver = _checked(TypeAdapter(DriverConfig), table.driver, f"executors.{table.name}.driver")
     project, _, _ = settings.project_of(table.streams[0])
-    return Bench(table, driver_for(driver), suite_for(suite), Trees(settings.data, project))
-
-
-def _checked(adapter: TypeAdapter[Any], value: object, where: str) -> Any:
-    try:
-        return adapter.validate_python(value)
-    except ValidationError as exc:
-        lines = [f"{where}.{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in exc.errors()]
-        raise Refused("\n".join(lines)) from None
-
-
-def benches(settings: Settings) -> list[Bench]:
-    """All configured executors."""
-    return [bench(settings, table) for table in settings.executors]
+    return fit(table, f"{table.remote}/{table.name}", Trees(settings.data, project))
 
 
 class ExecutorRoom:
@@ -58,29 +41,26 @@ class ExecutorRoom:
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
-        self._benches = benches(floor.settings)
+        self._benches = [(table, bench(floor.settings, table)) for table in floor.settings.executors]
 
     async def run(self, ready: Callable[[], None]) -> Never:
         floor = self._floor
         async with asyncio.TaskGroup() as group:
             group.create_task(floor.bus.consume(Queue("executor", handlers(floor))))
-            for one in self._benches:
-                group.create_task(self._work(one))
+            for table, one in self._benches:
+                group.create_task(self._work(table, one))
             group.create_task(self._reconcile())
             ready()
         raise AssertionError("a room never ends")
 
-    async def _work(self, one: Bench) -> Never:
+    async def _work(self, table: ExecutorTable, one: Bench) -> Never:
         """One process works for an executor at a time: its hosts take one run at a time."""
         floor = self._floor
-        desk = Desk(
-            floor.pool, floor.bells, "executor", floor.holder,
-            {work_kind(one.table.remote, one.table.name): Runs(floor, one).do}, lease=one.table.hold,
-        )  # fmt: skip
+        work = TableWork(floor, table, one.driver.hosts)
 
         async def body(number: int) -> Never:
-            await settle_hosts(floor.pool, one.table.remote, one.table.name, one.driver.hosts)
-            await desk.run()
+            await settle_hosts(floor.pool, table.remote, table.name, one.driver.hosts)
+            await Runs(one, floor.clock).work_off(work)
 
         await alone(floor.pool, f"executor:{one.name}", floor.holder, body)
         raise AssertionError("a lease never ends")

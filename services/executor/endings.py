@@ -1,16 +1,26 @@
-"""How an attempt ends that has no result of its own: never started, cut off, or without a machine. Pure.
+"""How a run ends, and an attempt that has no result of its own: never started, cut off, without a machine. Pure.
 
-None of these is a failure: the test is not to blame, and whoever folds results must see that it is not.
+None of the latter is a failure: the test is not to blame, and whoever folds results must see that it is not.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 from services.executor.schedule import Task
 from services.executor.suites.attempt import Attempt
 from shared.errors import NetciError
 from shared.model.results import Case, Cause, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended. `cause` is "" for one that ran to its end, whatever its tests said; else infra or timeout."""
+
+    state: str = "done"
+    cause: str = ""
+    reason: str = ""
+    toolchain: str = ""
 
 
 def late(task: Task) -> Case:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from services.executor.endings import Ending
+from services.executor.resume import History
 from services.executor.schedule import Task
 from services.executor.suites.attempt import Attempt
 from shared.model.results import Case
@@ -15,6 +17,9 @@ class Sink(Protocol):
     A body that cannot write just now waits and tries again: what a test said on a machine is not thrown away
     because a database restarts.
     """
+
+    async def stands(self) -> History:
+        """What former owners of the run have left, and how long its tests take."""
 
     async def planned(self, tests: int, expected_end: datetime) -> None:
         """So many tests will run, until about then."""
@@ -30,3 +35,6 @@ class Sink(Protocol):
 
     async def host(self, address: str, state: str, reason: str) -> None:
         """A host is busy, idle or broken."""
+
+    async def end(self, ending: Ending) -> None:
+        """Put the logs together, close the run and settle its order: all of it, or nothing."""

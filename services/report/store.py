@@ -1,7 +1,7 @@
 """Typed verbs over `queries.sql` for deciding: facts in, branch verdicts, rollups and series verdicts out."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,9 +73,15 @@ class ReportStore:
     async def runs(self, conn: Connection, cut: int) -> list[RunFacts]:
         """All runs on a cut; closed ones that have no rollup yet get it here."""
         rows = await conn.fetch(SQL["cut_runs"], cut)
-        open_ids = [r["id"] for r in rows if r["state"] == "open"]
-        begun = {r["run_id"]: r["tests"] for r in await conn.fetch(SQL["tests_begun"], open_ids)} if open_ids else {}
+        begun = await self._begun(conn, [r for r in rows if r["state"] == "open"])
         return [await self._run(conn, cut, row, begun.get(row["id"], 0)) for row in rows]
+
+    async def _begun(self, conn: Connection, rows: Sequence[Record]) -> Mapping[int, int]:
+        """How many tests each open run has told of."""
+        if not rows:
+            return {}
+        days, runs = sorted({r["day"] for r in rows}), [r["id"] for r in rows]
+        return {r["run_id"]: r["tests"] for r in await conn.fetch(SQL["tests_begun"], days, runs)}
 
     async def _run(self, conn: Connection, cut: int, row: Record, begun: int) -> RunFacts:
         rollup = None

@@ -101,6 +101,65 @@ Do = Callable[[Work], Awaitable[None]]
 """Does the work and calls `finish` in its last transaction."""
 
 
+@dataclass(frozen=True)
+class Tray:
+    """Rows of some kinds as one worker sees them: taken, kept while they are worked on, put back when that broke."""
+
+    pool: Pool
+    bells: Bells
+    room: str
+    holder: str
+    kinds: Collection[str]
+    lease: timedelta = LEASE
+    tries: int = 8
+
+    async def take(self) -> Work | None:
+        """The next row that is due; None after a few seconds without one."""
+        seen = self.bells.count("netci_work")
+        try:
+            work = await claim(self.pool, self.room, self.kinds, self.holder, self.lease)
+            if work is not None:
+                return work
+            wait = await self.pool.fetchval(SQL["work_due"], self.room, list(self.kinds))
+        except AWAY as exc:
+            log.warning("work: the database is away", room=self.room, error=str(exc))
+            wait = 1.0
+        await self.bells.wait("netci_work", seen, min(5.0, max(0.05, 5.0 if wait is None else wait)))
+        return None
+
+    async def keep(self, work: Work) -> Never:
+        """A guard: keeps the row ours."""
+        await heartbeat(self.pool, work, self.lease)
+
+    async def broke(self, work: Work, exc: Exception) -> None:
+        """What the work was ended by: written down, and tried again later where that helps."""
+        try:
+            await self._settle(work, exc)
+        except AWAY as away:
+            # The lease runs out, and the row comes again by itself.
+            log.warning("work: the database is away", room=self.room, error=str(away))
+            await asyncio.sleep(1)
+
+    async def _settle(self, work: Work, exc: Exception) -> None:
+        if isinstance(exc, Superseded):
+            log.info("work: let go", reason=str(exc))
+        elif isinstance(exc, Postpone):
+            await self.pool.execute(SQL["postpone_work"], work.id, work.number, exc.wait, str(exc))
+        elif surely_away(exc):
+            # Nobody's fault.
+            await self.pool.execute(SQL["postpone_work"], work.id, work.number, 1.0, str(exc))
+        else:
+            await self._failed(work, exc)
+
+    async def _failed(self, work: Work, exc: Exception) -> None:
+        wait = min(300.0, 1.0 * 2**work.attempts)
+        known = isinstance(exc, NetciError)
+        log.error("work: failed", error=repr(exc), wait=wait, exc_info=None if known else exc)
+        await self.pool.execute(
+            SQL["fail_work"], work.id, work.number, f"{type(exc).__name__}: {exc}", wait, self.tries
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Where work of a room is taken up: its kinds and who does each, how many at a time."""
@@ -114,6 +173,10 @@ class Desk:
     lease: timedelta = LEASE
     tries: int = 8
 
+    @property
+    def tray(self) -> Tray:
+        return Tray(self.pool, self.bells, self.room, self.holder, self.kinds, self.lease, self.tries)
+
     async def run(self) -> Never:
         """Work off what comes, `hands` rows at a time, until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -123,41 +186,16 @@ class Desk:
 
     async def _hand(self) -> None:
         while True:
-            seen = self.bells.count("netci_work")
-            try:
-                work = await claim(self.pool, self.room, self.kinds, self.holder, self.lease)
-                if work is not None:
-                    await self.do(work)
-                    continue
-                wait = await self.pool.fetchval(SQL["work_due"], self.room, list(self.kinds))
-            except AWAY as exc:
-                log.warning("work: the database is away", room=self.room, error=str(exc))
-                wait = 1.0
-            await self.bells.wait("netci_work", seen, min(5.0, max(0.05, 5.0 if wait is None else wait)))
+            if work := await self.tray.take():
+                await self.do(work)
 
     async def do(self, work: Work) -> None:
         """One row, from claim to settled; an exception is written down and tried again later."""
         with structlog.contextvars.bound_contextvars(**work.log_context()):
             try:
-                await race(self.kinds[work.kind](work), heartbeat(self.pool, work, self.lease))
-            except Superseded as exc:
-                log.info("work: let go", reason=str(exc))
-            except Postpone as exc:
-                await self.pool.execute(SQL["postpone_work"], work.id, work.number, exc.wait, str(exc))
+                await race(self.kinds[work.kind](work), self.tray.keep(work))
             except Exception as exc:
-                if surely_away(exc):
-                    # Nobody's fault; if it is still away, the lease runs out and the row comes again as well.
-                    await self.pool.execute(SQL["postpone_work"], work.id, work.number, 1.0, str(exc))
-                else:
-                    await self._failed(work, exc)
-
-    async def _failed(self, work: Work, exc: Exception) -> None:
-        wait = min(300.0, 1.0 * 2**work.attempts)
-        known = isinstance(exc, NetciError)
-        log.error("work: failed", error=repr(exc), wait=wait, exc_info=not known)
-        await self.pool.execute(
-            SQL["fail_work"], work.id, work.number, f"{type(exc).__name__}: {exc}", wait, self.tries
-        )
+                await self.tray.broke(work, exc)
 
 
 @asynccontextmanager

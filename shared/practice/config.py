@@ -47,11 +47,24 @@ def on_practice_servers(*, patchwork: str, tree: str, fleet: Fleet, push: str, p
     return tables
 
 
+GUEST = "guest"
+"""A remote that has no executor of ours: whoever has a token for it takes part."""
+
+
+def for_a_guest(listen: str, fleet: Fleet) -> Tables:
+    """A lab's configuration (`netci remote`) on practice hosts; its token and its spool are where it is started."""
+    lab = {"server": f"http://{listen}", "token_file": "token", "data": "spool", "free": 0}
+    return lab | {"executors": [_bench("lab-net", fleet)]}
+
+
 def _executor(fleet: Fleet) -> Tables:
+    return {"remote": "metal"} | _bench("vmksft-net", fleet)
+
+
+def _bench(name: str, fleet: Fleet) -> Tables:
     keys = {"key_file": str(fleet.key_file), "known_hosts": str(fleet.known_hosts)}
     return {
-        "remote": "metal",
-        "name": "vmksft-net",
+        "name": name,
         "streams": ["net-next"],
         "retries": 1,
         "deadline": "60m",

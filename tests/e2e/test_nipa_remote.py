@@ -261,3 +261,25 @@ async def test_a_remote_that_misbehaves_for_a_while_loses_nothing(town: Town) ->
 async def trouble_is(town: Town, words: str | None) -> bool:
     trouble = (await town.get("/api/v1/remotes/nipa-lab"))["remote"]["trouble"]
     return words in trouble if words else not trouble
+
+
+async def test_query_results_says_the_same(town: Town) -> None:
+    """What NIPA's own pages ask for, of what came in NIPA's shape."""
+    for text, file in ((VMKSFT, "results-29.json"), (CX7, "results-30.json")):
+        town.remote.finished(json.loads(text % town.times()), file)
+    await town.done("vmksft-net", "cx7-drv")
+    found = {run["executor"]: run for run in await town.get(f"/query/results?branch-name={town.branch}&format=l2")}
+    assert {"vmksft-net", "cx7-drv"} <= set(found)
+    vm = found["vmksft-net"]
+    assert (vm["remote"], vm["branch"]) == ("nipa-lab", town.branch)
+    assert datetime.fromisoformat(vm["start"]) == town.slot + timedelta(minutes=5)
+    rows = {row["test"]: row for row in vm["results"]}
+    assert rows["fib-tests-sh"]["crashes"] == ["fib6_walk:fib6_clean:fib6_run_gc:addrconf_ifdown:notifier_call_chain"]
+    assert (rows["fib-tests-sh"]["result"], rows["udpgro-sh"]["result"]) == ("fail", "pass")
+    assert {"tls.12-gcm.send", "tls.13-sm4.send"} <= set(rows)
+    normal = {run["executor"]: run for run in await town.get(f"/query/results?branch-name={town.branch}")}
+    tests = {row["test"]: row for row in normal["vmksft-net"]["results"]}
+    assert (tests["tls"]["result"], tests["tls"]["retry"]) == ("fail", "pass")
+    assert "nipa-lab" in await town.get("/query/remotes")
+    [device] = await town.get("/query/device-info")
+    assert (device["executor"], json.loads(device["info"])["driver"]) == ("cx7-drv", "mlx5_core")

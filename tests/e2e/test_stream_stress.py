@@ -41,30 +41,31 @@ class Follower:
     async def follow(self, http: aiohttp.ClientSession, url: str) -> None:
         while len(self.got) < EVENTS:
             try:
-                async with asyncio.timeout(self.chance.uniform(0.2, 6)):
-                    await self._visit(http, url)
+                async with asyncio.timeout(60):
+                    await self._visit(http, url, self.chance.randint(20, 2000))
             except (TimeoutError, aiohttp.ClientError):
-                await asyncio.sleep(self.chance.uniform(0, 0.3))
+                await asyncio.sleep(self.chance.uniform(0.5, 2.5))
 
-    async def _visit(self, http: aiohttp.ClientSession, url: str) -> None:
+    async def _visit(self, http: aiohttp.ClientSession, url: str, most: int) -> None:
+        """Read until some `most` events have come, then hang up, wherever that is."""
         headers = {"Last-Event-ID": self.last} if self.last else {}
         async with http.get(url, params={} if self.last else {"after": "0"}, headers=headers) as answer:
             answer.raise_for_status()
             self.visits += 1
-            rest = b""
+            rest, end = b"", min(EVENTS, len(self.got) + most)
             async for data in answer.content.iter_any():
                 rest = self._take(rest + data)
-                if len(self.got) >= EVENTS:
+                if len(self.got) >= end:
                     return
 
     def _take(self, data: bytes) -> bytes:
-        end = 0
-        for frame in FRAME.finditer(data):
-            assert frame[3] == b"dev.netci.tree.moved.v1", frame[0]
-            self.got.append(int(frame[1]))
-            self.last = f"{int(frame[1])}-{frame[2].decode()}"
-            end = frame.end()
-        return data[end:]
+        """Keep what is whole; gives the beginning of what is not."""
+        found = FRAME.findall(data)
+        self.got += [int(number) for number, _, _ in found]
+        assert {kind for _, _, kind in found} <= {b"dev.netci.tree.moved.v1"}
+        if found:
+            self.last = f"{int(found[-1][0])}-{found[-1][1].decode()}"
+        return data[data.rfind(b"\n\n") + 2 :]
 
 
 async def publish(pool: Pool) -> None:

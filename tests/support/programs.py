@@ -12,6 +12,7 @@ PACKAGES = {
     "nginx": "nginx-light",
     "postgres": "postgresql",
     "git": "git",
+    "curl": "curl",
 }
 _PLACES = {
     "rabbitmq-server": ["/usr/lib/rabbitmq/bin/rabbitmq-server"],

@@ -83,6 +83,7 @@ class Remote(BaseModel):
     open: list[Row]
     manifest: Row | None
     rejected: Row | None
+    webhooks: Row | None
     private: Row | None
 
 

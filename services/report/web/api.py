@@ -28,7 +28,7 @@ Wait = Annotated[str, Field(pattern=r"^[0-9]{1,5}s?$")]
 _WORDS = "|".join(name.replace(".", "\\.") for name in sorted([*KINDS, *KINDS.values()]))
 Types = Annotated[str, Field(pattern=rf"^({_WORDS})(,({_WORDS})){{0,20}}$")]
 Words = Annotated[str, Field(pattern=r"^[^\x00,]{1,200}$")]
-After = Annotated[str, Field(pattern=r"^[^\x00\t]{0,512}(\t[^\x00\t]{0,512}){2}\t[0-9]{1,4}$")]
+After = Annotated[str, Field(pattern=r"^([^\x00\t]{0,512}(\t[^\x00\t]{0,512}){2}\t[0-9]{1,4})?$")]
 Place = Annotated[str, Field(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,9}){3}$")]
 
 LIMIT = Parameter("limit", Limit, "How many at most; what is more than a page holds is cut.")

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from aiohttp import web
 
 from services.report.hide import hide_addresses
+from services.report.hooks.store import SQL as HOOKS
 from services.report.remotes.facts import SQL as FACTS
 from services.report.remotes.facts import Stand, stands
 from services.report.remotes.standing import Standing
@@ -19,7 +20,7 @@ from services.report.remotes.watch import manifest_stands
 from services.report.web.asker import asker, owns
 from services.report.web.filters import before, number
 from services.report.web.front import Data, Front
-from services.report.web.store import Row
+from services.report.web.store import TIMEOUT, Row
 from shared.errors import Missing
 from shared.model.tokens import Token
 from shared.settings import Remote
@@ -150,6 +151,7 @@ async def remote(front: Front, request: web.Request) -> Data:
         "open": known.open.get(name, []),
         "manifest": _manifest(known.manifests.get(name)) if settings and settings.manifest else None,
         "rejected": {k: known.rejected[name][k] for k in ("kept", "lately")} if name in known.rejected else None,
+        "webhooks": await _webhooks(front, name),
         "private": await _private(front, request, name) if mine else None,
     }
 
@@ -184,6 +186,13 @@ def _manifest(row: Row | None) -> Row:
         return {"polled": None, "entries": 0, "others": 0, "bad": 0, "warnings": 0, "trouble": "", "since": None}
     kept = {k: row[k] for k in ("polled", "entries", "others", "bad", "since")}
     return kept | {"warnings": len(row["warnings"]), "trouble": hide_addresses(row["trouble"])}
+
+
+async def _webhooks(front: Front, name: str) -> Row | None:
+    """What waits for the remote's webhooks; None if it has none."""
+    rows = await front.floor.pool.fetch(HOOKS["by_remote"], front.now - DAY, timeout=TIMEOUT)
+    kept = ("hooks", "active", "paused", "disabled", "waiting", "failed", "oldest")
+    return next(({k: row[k] for k in kept} for row in rows if row["remote"] == name), None)
 
 
 async def _private(front: Front, request: web.Request, name: str) -> Row:

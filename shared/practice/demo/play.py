@@ -4,11 +4,14 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from socket import AF_INET, AF_INET6
 from typing import Never
 
 from shared.errors import InfraError, NetciError, Refused, first_of
+from shared.practice.config import GUEST
 from shared.practice.demo.judge import Judge, table
 from shared.practice.demo.narrate import Narrator
 from shared.practice.demo.stage import Stage, staged
@@ -22,12 +25,12 @@ AFTERWARDS = 2.0
 """Seconds in which a check posted twice, or too late, would still come."""
 
 
-async def demo(*, seed: int, once: bool, listen: str, keep: bool) -> int:
-    """Play it. With `once` the exit code says whether every verdict was right."""
+async def demo(*, seed: int, once: bool, listen: str, keep: bool, link: Path) -> int:
+    """Play it. With `once` the exit code says whether every verdict was right. `link` leads to the demo's folder."""
     print(f"netci demo, seed {seed}: setting the stage …", flush=True)
     try:
         _must_be_free(listen)
-        return await _on_stage(seed, once, listen, keep)
+        return await _on_stage(seed, once, listen, keep, link)
     except* NetciError as several:
         why = first_of(several)
         print(f"netci demo: {why}", file=sys.stderr)
@@ -46,22 +49,25 @@ def _must_be_free(listen: str) -> None:
         raise Refused(f"can't listen on {listen}: {why}; give another address with --listen HOST:PORT") from None
 
 
-async def _on_stage(seed: int, once: bool, listen: str, keep: bool) -> int:
+async def _on_stage(seed: int, once: bool, listen: str, keep: bool, link: Path) -> int:
     async with staged(seed, listen, keep) as stage:
-        narrator = Narrator(stage.http)
-        narrator.say(f"netci is up: http://{listen}/  (log: {stage.folder / 'netci.log'})")
-        narrator.say(
-            f"practice Patchwork: {stage.patchwork.url}/api/  practice hosts: {', '.join(stage.fleet.addresses)}"
-        )
-        try:
-            faults = await race(_play(stage, narrator), narrator.follow(), _alive(stage))
-        except InfraError as exc:
-            print(f"\nthe demo broke: {exc}\n\nnetci's log ends:\n{stage.log_tail()}")
-            return 3
-        _show(stage, faults)
-        if once:
-            return 1 if faults else 0
-        await _stay(stage, narrator, listen)
+        with _linked(link, stage.folder) as where:
+            return await _perform(stage, once, listen, where)
+
+
+async def _perform(stage: Stage, once: bool, listen: str, where: Path) -> int:
+    narrator = Narrator(stage.http)
+    narrator.say(f"netci is up: http://{listen}/  (log: {stage.folder / 'netci.log'})")
+    narrator.say(f"practice Patchwork: {stage.patchwork.url}/api/  practice hosts: {', '.join(stage.fleet.addresses)}")
+    try:
+        faults = await race(_play(stage, narrator), narrator.follow(), _alive(stage))
+    except InfraError as exc:
+        print(f"\nthe demo broke: {exc}\n\nnetci's log ends:\n{stage.log_tail()}")
+        return 3
+    _show(stage, faults)
+    if once:
+        return 1 if faults else 0
+    await _stay(stage, narrator, listen, where)
     return 0
 
 
@@ -76,9 +82,33 @@ def _show(stage: Stage, faults: list[str]) -> None:
     print("every verdict is as it should be" if not faults else f"{len(faults)} verdicts are wrong")
 
 
-async def _stay(stage: Stage, narrator: Narrator, listen: str) -> None:
+@contextmanager
+def _linked(link: Path, folder: Path) -> Iterator[Path]:
+    """Make the demo's folder known under a name that can be told beforehand. Yields where it is to be found."""
+    new = folder / "link"
+    try:
+        if link.exists() and not link.is_symlink():
+            raise FileExistsError(link)
+        new.symlink_to(folder)
+        new.rename(link)
+    except OSError:
+        # Somebody else's, perhaps another user's demo.
+        new.unlink(missing_ok=True)
+        yield folder
+        return
+    try:
+        yield link
+    finally:
+        if link.is_symlink() and link.readlink() == folder:
+            link.unlink()
+
+
+async def _stay(stage: Stage, narrator: Narrator, listen: str, where: Path) -> None:
     print(f"\nIt stays up. Look at http://{listen}/ , http://{listen}/contest , http://{listen}/series")
-    print(f"Try: netci --config {stage.config} cut net-next --why 'once more'.  Ctrl-C ends it.", flush=True)
+    print(f"Try: netci --config {where / stage.config.name} cut net-next --why 'once more'.  Ctrl-C ends it.")
+    print("Take part as an outside lab, docs/how-to/run-a-remote.md: ten minutes. What it begins with is")
+    print(f"  export NETCI=http://{listen} NETCI_CONFIG={where / stage.config.name}")
+    print(f"  netci token create 'my lab' --remote {GUEST} --scope 'results:write:*'", flush=True)
     stop = asyncio.Event()
     for sig in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(sig, stop.set)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from shared.errors import InfraError, Transient
 from shared.http import Http, client
-from shared.practice.config import Tables, on_practice_servers, toml
+from shared.practice.config import GUEST, Tables, for_a_guest, on_practice_servers, toml
 from shared.practice.hosts import Fleet, served_hosts
 from shared.practice.patchwork import Served, served
 from shared.practice.world_series import World, write
@@ -86,6 +86,8 @@ async def staged(
             prepare(world)
             patchwork = await stack.enter_async_context(served())
             fleet = await stack.enter_async_context(served_hosts(2, folder / "hosts"))
+            guest = await stack.enter_async_context(served_hosts(1, folder / "guest"))
+            (folder / "lab.toml").write_text(toml(for_a_guest(listen, guest)))
             tables = _configured(folder, world, patchwork, fleet, listen)
             adapt(tables)
             (folder / "netci.toml").write_text(toml(tables))
@@ -105,7 +107,7 @@ def _configured(folder: Path, world: World, patchwork: Served, fleet: Fleet, lis
     key = folder / "webhooks.key"
     key.touch(mode=0o600)
     key.write_bytes(base64.b64encode(os.urandom(32)))
-    return {
+    tables = {
         "data": str(folder / "data"),
         "web": {"listen": listen, "public_url": f"http://{listen}"},
         # Receivers of webhooks on this machine may be told: python -m shared.practice.receiver
@@ -118,6 +120,19 @@ def _configured(folder: Path, world: World, patchwork: Served, fleet: Fleet, lis
             push=f"file://{testing}",
             public=f"file://{testing}",
         ),
+    }
+    return tables | _open_to_guests(folder, tables)
+
+
+def _open_to_guests(folder: Path, tables: Tables) -> Tables:
+    """What lets the reader of docs/how-to/run-a-remote.md take part, with receivers of webhooks on this machine."""
+    key = folder / "webhooks.key"
+    key.touch(mode=0o600)
+    key.write_bytes(base64.b64encode(os.urandom(32)))
+    return {
+        "remotes": [*tables["remotes"], {"name": GUEST}],
+        "outgoing": {"allow_private": ["127.0.0.0/8"]},
+        "webhooks": {"key_file": str(key)},
     }
 
 

@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from services.executor.drivers import DriverConfig, driver_for
 from services.executor.drivers.base import Command, Driver, shell
+from services.executor.endings import Ending
+from services.executor.resume import History
 from services.executor.runner import Outcome, RunJob, Surroundings, carry_out
 from services.executor.schedule import Past, Task
 from services.executor.suites.attempt import Attempt
@@ -81,10 +83,18 @@ class Kept:
     hosts: dict[str, str] = field(default_factory=dict)
     ends: list[datetime] = field(default_factory=list)
     where: list[tuple[str, int, str]] = field(default_factory=list)
+    ending: Ending | None = None
 
     def _ours(self) -> None:
         if self.taken:
             raise Superseded("another owns the run")
+
+    async def stands(self) -> History:
+        return History()
+
+    async def end(self, ending: Ending) -> None:
+        self._ours()
+        self.ending = ending
 
     async def planned(self, tests: int, expected_end: datetime) -> None:
         self._ours()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-CORE = ("plan", "retry", "schedule", "sink", "runner", "endings", "harvest", "labels")
-PURE = ("plan", "retry", "schedule", "endings", "harvest", "labels")
+CORE = ("plan", "retry", "schedule", "resume", "work", "sink", "runs", "runner", "endings", "harvest", "labels")
+PURE = ("plan", "retry", "schedule", "resume", "endings", "harvest", "labels")
 TABLES = ("shared.db", "shared.bus", "shared.floor", "shared.ledger", "asyncpg", "aio_pika")
 IO = ("asyncio", "asyncssh", "asyncpg", "aiohttp", "httpx", "socket", "subprocess")
 

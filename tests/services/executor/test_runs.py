@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.executor.app import bench
+from services.executor.endings import Ending
 from services.executor.ledger_sink import LedgerSink
 from services.executor.schedule import Task
 from services.executor.store import load_plan
@@ -117,7 +118,6 @@ async def test_a_run_on_a_try_is_nobody_elses_business(
     world = await world_of(database, floor_for, fleet, tmp_path, suite)
     await world.owner.execute("update branch.cuts set purpose = 'try'")
     await world.do()
-    await check_ended(world)
     run = await world.run_row()
     blob = await world.owner.fetchval("select visibility from floor.blobs where sha256 = $1", run["log_pack"])
     told = await world.owner.fetch(
@@ -161,14 +161,14 @@ async def test_killed_in_the_middle_and_taken_over(database: Database, floor_for
         assert await world.results() == {(name, 0): "pass" for name in "abc"}
         assert [ran(tmp_path, name) for name in "abc"] == [1, 2, 1]
         assert (await world.run_row())["lease_number"] > old.number
-        await check_fenced(world, OpenRun(RunId(run["id"]), run["day"], old.number, False))
+        await check_fenced(world, OpenRun(RunId(run["id"]), run["day"], old.number, False), old)
 
 
-async def check_fenced(world: World, old: OpenRun) -> None:
+async def check_fenced(world: World, old: OpenRun, work: Work) -> None:
     """Nothing that a former owner writes late is let through."""
     planned = await load_plan(world.floor.pool, world.cut, "metal", "net")
     assert planned is not None
-    sink = LedgerSink(world.floor, Ledger("executor"), planned, old)
+    sink = LedgerSink(world.floor, Ledger("executor"), planned, old, work)
     task = Task(world.bench.suite.invocations("", None)[0])  # type: ignore[arg-type]
     late = Attempt(GROUP, "a", 5, (Case(GROUP, "a", Result.FAIL, attempt=5),), {"x": b"y"}, 1.0)
     await refused(
@@ -178,6 +178,7 @@ async def check_fenced(world: World, old: OpenRun) -> None:
         lambda: sink.ended(late, "h", wall()),
         lambda: sink.not_run([late.cases[0]]),
         lambda: sink.host("h", "busy", ""),
+        lambda: sink.end(Ending()),
     )
     assert ("a", 5) not in await world.results()
 

@@ -15,14 +15,15 @@ from services.executor.handlers import plan_cut
 from services.executor.runs import Bench, Runs
 from services.executor.store import work_kind
 from services.executor.suites.base import Suite
+from services.executor.table_work import TableClaim, TableWork
 from services.executor.trees import Trees
 from shared.blobs.disk import DiskBlobs
 from shared.db.pool import Pool
-from shared.db.work import Desk, Work, claim
+from shared.db.work import Work, claim
 from shared.errors import NetciError
 from shared.floor import Floor
 from shared.practice.hosts import Fleet
-from shared.settings import Settings, parse
+from shared.settings import ExecutorTable, Settings, parse
 from tests.services.executor.builders import driver_of
 
 TOML = """
@@ -76,12 +77,20 @@ class World:
 
     floor: Floor
     owner: Pool
+    table: ExecutorTable
     bench: Bench
     cut: int
 
     @property
     def kind(self) -> str:
-        return work_kind("metal", self.bench.table.name)
+        return work_kind("metal", self.table.name)
+
+    @property
+    def runs(self) -> Runs:
+        return Runs(self.bench, self.floor.clock)
+
+    async def take_up(self, work: Work) -> TableClaim | None:
+        return await TableWork(self.floor, self.table, self.bench.driver.hosts).take_up(work)
 
     async def plan(self) -> int:
         async with self.floor.pool.acquire() as conn, conn.transaction():
@@ -95,13 +104,13 @@ class World:
         return work
 
     async def do(self, work: Work | None = None) -> None:
-        await Runs(self.floor, self.bench).do(work or await self.claim())
+        if claim := await self.take_up(work or await self.claim()):
+            await self.runs.do(claim)
 
     async def at_desk(self, work: Work) -> None:
-        """As `do`, with all that a desk does about exceptions and heartbeats."""
-        desk = Desk(self.floor.pool, self.floor.bells, "executor", self.floor.holder,
-                    {self.kind: Runs(self.floor, self.bench).do}, lease=timedelta(seconds=30))  # fmt: skip
-        await desk.do(work)
+        """As `do`, with all that is done about exceptions and heartbeats."""
+        if claim := await self.take_up(work):
+            await self.runs.keep(claim)
 
     @asynccontextmanager
     async def killed_inside(self) -> AsyncIterator[Work]:
@@ -117,14 +126,14 @@ class World:
 
     async def plan_row(self) -> Mapping[str, Any]:
         row = await self.owner.fetchrow(
-            "select * from executor.plans where cut_id = $1 and executor = $2", self.cut, self.bench.table.name
+            "select * from executor.plans where cut_id = $1 and executor = $2", self.cut, self.table.name
         )
         assert row is not None
         return dict(row)
 
     async def run_row(self) -> Mapping[str, Any]:
         row = await self.owner.fetchrow(
-            "select * from ledger.runs where cut_id = $1 and executor = $2", self.cut, self.bench.table.name
+            "select * from ledger.runs where cut_id = $1 and executor = $2", self.cut, self.table.name
         )
         assert row is not None
         return dict(row)
@@ -132,7 +141,7 @@ class World:
     async def results(self) -> dict[tuple[str, int], str]:
         rows = await self.owner.fetch(
             """select c.test, c.attempt, c.result from ledger.cases_v c join ledger.runs r on r.id = c.run_id
-               where c.subtest = '' and r.executor = $1""", self.bench.table.name
+               where c.subtest = '' and r.executor = $1""", self.table.name
         )  # fmt: skip
         return {(row["test"], row["attempt"]): row["result"] for row in rows}
 
@@ -149,7 +158,8 @@ def a_world(
 ) -> World:
     table = floor.settings.executors[number]
     trees = Trees(floor.settings.data, "netdev")
-    return World(floor, owner, Bench(table, driver or driver_of(fleet), suite, trees, patience=0.05), cut)
+    made = Bench(f"{table.remote}/{table.name}", table.retries, driver or driver_of(fleet), suite, trees, patience=0.05)
+    return World(floor, owner, table, made, cut)
 
 
 class HeldBlobs(DiskBlobs):

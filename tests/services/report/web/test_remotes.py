@@ -108,3 +108,20 @@ async def test_runs_that_are_not_public_show_nowhere(site: Site) -> None:
     await site.world.owner.execute("update ledger.runs set visibility = 'operator' where remote = 'lab-x'")
     _, found = await ask(site, "/api/v1/remotes/lab-x")
     assert (found["executors"], found["open"]) == ([], [])
+
+
+async def test_what_waits_for_its_webhooks_is_counted(site: Site) -> None:
+    assert (await ask(site, "/api/v1/remotes/lab-x"))[1]["webhooks"] is None
+    await site.world.owner.execute(
+        "insert into report.hooks (id, url, remote, secret, since, after, made, made_by) "
+        "values ('wh_0123456789abcdef', 'https://secret-host.example.org/x', 'lab-x', '', now(), 0, now(), 'test')"
+    )
+    await site.world.owner.execute(
+        "insert into report.deliveries (hook_id, event_id, type, body, due, made) "
+        "select 'wh_0123456789abcdef', gen_random_uuid(), 'x', '{}', now(), now() from generate_series(1, 3)"
+    )
+    _, found = await ask(site, "/api/v1/remotes/lab-x")
+    assert (found["webhooks"]["hooks"], found["webhooks"]["waiting"], found["webhooks"]["failed"]) == (1, 3, 0)
+    _, page = await ask(site, "/remotes/lab-x")
+    assert "3 events wait for delivery" in page
+    assert "secret-host" not in page

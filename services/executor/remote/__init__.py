@@ -1,0 +1,1 @@
+"""`netci remote`: a lab's machine, with nothing but outgoing HTTPS. No database, no broker, no open port."""
