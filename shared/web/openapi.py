@@ -82,11 +82,13 @@ class Endpoint(Generic[C]):
     patient: bool = False
     description: str = ""
     hidden: bool = False
+    plain: tuple[int, ...] = ()
+    """Statuses that are told in plain words, as the protocol of others has it."""
 
     @property
     def template(self) -> str:
         """The path in OpenAPI's form: without aiohttp's patterns."""
-        return re.sub(r"\{(\w+):[^}]*\}", r"{\1}", self.path)
+        return re.sub(r"\{(\w+):(?:[^{}]|\{[^{}]*\})*\}", r"{\1}", self.path)
 
 
 def mount(app: web.Application, endpoints: Iterable[Endpoint[C]], context: Callable[[], C], gate: Gate) -> None:
@@ -305,12 +307,19 @@ def _responses(endpoint: Endpoint[Any], refs: Mapping[Any, Any]) -> dict[str, An
     if endpoint.status != 204:
         good["content"] = content
     fault = {"application/problem+json": {"schema": refs[Problem, "serialization"]}}
+    words: dict[str, Any] = fault | {"text/plain": {}}
     codes = {400, 401, 429, 503, *endpoint.statuses} | ({403} if endpoint.right else set())
     codes |= {404} if endpoint.parts else set()
     codes |= {413, 415} if endpoint.body or endpoint.raw else set()
     return {
         **{str(code): good for code in (endpoint.status, *endpoint.also)},
-        **{str(code): {"description": TITLES.get(code, "Refused."), "content": fault} for code in sorted(codes)},
+        **{
+            str(code): {
+                "description": TITLES.get(code, "Refused."),
+                "content": words if code in endpoint.plain else fault,
+            }
+            for code in sorted(codes)
+        },
     }
 
 

@@ -34,10 +34,12 @@ SQL = load("shared.web")
 BELL = "netci_events"
 PAGE = 500
 PAGE_BYTES = 1 << 18
-"""What is read of the log at one time."""
+"""What is read of the log at one time, for all."""
+REPLAY_BYTES = 1 << 16
+"""And for one reader: it is held until the reader has taken it, however slow that is."""
 RECENT = 1 << 23
 """Bytes of the log's end that are kept in memory."""
-AT_START = 5000
+AT_START = 10_000
 """Events of it that are read at the start, at most."""
 REPLAYS = 4
 """Pages of the past read at one time, for all readers together; never held while a reader is written to."""
@@ -205,18 +207,18 @@ class Hub:
             reader.wanted = learnt
         self._groups.setdefault(learnt, set()).update(moved)
 
-    async def page(self, after: int, upto: int, wanted: Filter, most: int = PAGE) -> Page:
+    async def page(self, after: int, upto: int, wanted: Filter, most: int = PAGE, size: int = PAGE_BYTES) -> Page:
         """Events of the log after one number up to another: as many as fit a page."""
         args = (
             after, upto, _some(wanted.types), _some(wanted.projects), _some(wanted.streams), _some(wanted.remotes),
             sorted(wanted.series) if wanted.series or wanted.mails else None, sorted(wanted.mails),
             wanted.audience.all, wanted.audience.remote,
-            None if wanted.audience.projects is None else sorted(wanted.audience.projects), most, PAGE_BYTES,
+            None if wanted.audience.projects is None else sorted(wanted.audience.projects), most, size,
         )  # fmt: skip
         rare = wanted.streams or wanted.remotes or wanted.series or wanted.mails
         rows = await (self._fetch_rare(*args) if rare else self._pool.fetch(SQL["log_page"], *args, timeout=20))
         frames = [frame_of(dict(row), self.epoch) for row in rows]
-        full = len(frames) == most or sum(len(frame.wire) for frame in frames) >= PAGE_BYTES
+        full = len(frames) == most or sum(len(frame.wire) for frame in frames) >= size
         return Page(frames, frames[-1].sequence if full else upto)
 
     async def _fetch_rare(self, *args: object) -> Sequence[Record]:
@@ -236,7 +238,7 @@ class Hub:
             reader.at = reached
             return frames
         async with self._replays:
-            page = await self.page(reader.at, upto, reader.wanted)
+            page = await self.page(reader.at, upto, reader.wanted, size=REPLAY_BYTES)
         frames, reader.wanted = choose(page.frames, reader.wanted)
         reader.at = page.reached
         return frames

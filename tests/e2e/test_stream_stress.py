@@ -41,7 +41,7 @@ class Follower:
     async def follow(self, http: aiohttp.ClientSession, url: str) -> None:
         while len(self.got) < EVENTS:
             try:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(120):
                     await self._visit(http, url, self.chance.randint(20, 2000))
             except (TimeoutError, aiohttp.ClientError):
                 await asyncio.sleep(self.chance.uniform(0.5, 2.5))
@@ -84,7 +84,7 @@ async def kill_often(server: Server, chance: random.Random) -> None:
         await server.serves()
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 async def test_every_reader_gets_every_event_once_and_in_order(database: Database, tmp_path: Path) -> None:
     print(f"SEED={SEED}")
     pool, chance = await database.pool(), random.Random(SEED)
@@ -93,7 +93,7 @@ async def test_every_reader_gets_every_event_once_and_in_order(database: Databas
     with a_server(database.dsn, tmp_path, "report", web="streams_each = 1000") as server:
         await server.serves()
         async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as http:
-            async with asyncio.timeout(900), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(1500), asyncio.TaskGroup() as group:
                 group.create_task(publish(pool))
                 group.create_task(kill_often(server, chance))
                 for follower in followers:

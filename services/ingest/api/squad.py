@@ -110,7 +110,7 @@ ENDPOINTS: tuple[Endpoint[LabDesk], ...] = (
         f"/api/submit/{{group:{_PART}}}/{{project:{_PART}}}/{{build:{_PART}}}/{{environment:{_PART}}}",
         "Post a whole run as SQUAD's clients do", submit, tag="labs", right=Right.RESULTS, raw=True, patient=True,
         accepts=("multipart/form-data", "application/x-www-form-urlencoded"), gives=("text/plain",), status=201,
-        query=(_ATTEMPT,), statuses=(408, 409, 422),
+        query=(_ATTEMPT,), statuses=(408, 409, 422), plain=(400, 413),
         parts=(
             Parameter("group", str, "The project."), Parameter("project", str, "Its tree or stream."),
             Parameter("build", str, "The branch."), Parameter("environment", str, "The executor."),
