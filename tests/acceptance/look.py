@@ -4,6 +4,7 @@ import http.client
 import json
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -147,6 +148,16 @@ def pages(series: Sequence[Made], branches: Sequence[str], folder: str) -> list[
         faults += _run_page(page, folder)
         browser.close()
     return faults
+
+
+def labs_door() -> list[str]:
+    """What a lab without a token hears through the proxy: ingest's own no, and nothing of a proxy that reaches none."""
+    try:
+        with urllib.request.urlopen(f"{FRONT}/api/v1/lab", timeout=10) as answer:
+            status = answer.status
+    except urllib.error.HTTPError as exc:
+        status = exc.code
+    return [] if status == 401 else [f"/api/v1/lab without a token: {status}, should be 401"]
 
 
 def _run_page(page: Page, folder: str) -> list[str]:

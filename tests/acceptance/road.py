@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.acceptance.composed import healthy
-from tests.acceptance.look import Checks, Heard, pages, read_checks
+from tests.acceptance.look import Checks, Heard, labs_door, pages, read_checks
 from tests.acceptance.series import ROLES, Made, Wanted
 from tests.acceptance.stage import Stage
 from tests.house.files import ROOMS, service
@@ -139,6 +139,7 @@ def _look(road: Road, series: Sequence[Made]) -> None:
     pictures.mkdir()
     road.faults += pages(series, road.branches, str(pictures))
     road.say("pages rendered in Chromium")
+    road.faults += labs_door()
     road.faults += road.heard.faults()
     road.faults += [f"{host} was never used" for host in ("alpha", "beta") if not road.out.used(host)]
     road.say(f"{len(road.heard.sequences)} events heard through the proxy, the slowest after {road.heard.late:.2f} s")

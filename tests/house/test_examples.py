@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from services.ingest.api import ENDPOINTS
-from services.report.web.app import TWINS
+from services.report.hooks.api import ENDPOINTS as HOOKS
+from services.report.web.app import PAGES, described
+from shared.web.openapi import Endpoint
 from tests.house.files import ROOT
 
 FILE = ROOT / "docs/examples/github-actions-remote.yml"
@@ -40,18 +42,10 @@ def calls(text: str) -> list[tuple[str, str, str]]:
 
 def known(method: str, path: str) -> bool:
     """Whether a path of the API answers this."""
-    templates = [(e.method, e.template) for e in ENDPOINTS] + [("GET", path) for path, _ in TWINS]
-    templates += [("GET", "/api/v1/events"), ("GET", "/contest"), *WEBHOOKS]
+    tables: tuple[Endpoint[Any], ...] = (*ENDPOINTS, *HOOKS, *described())
+    templates = [(e.method, e.template) for e in tables]
+    templates += [("GET", page) for page, _, _ in PAGES]
     return any(method == m and re.fullmatch(re.sub(r"\{[^}]*\}", "[^/]+", t), path) for m, t in templates)
-
-
-def webhooks() -> list[tuple[str, str]]:
-    from services.report.hooks.api import ENDPOINTS as HOOKS
-
-    return [(e.method, e.template) for e in HOOKS]
-
-
-WEBHOOKS = webhooks()
 
 
 def test_it_is_a_workflow_that_may_be_called_and_scheduled() -> None:

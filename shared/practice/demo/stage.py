@@ -104,15 +104,9 @@ async def staged(
 def _configured(folder: Path, world: World, patchwork: Served, fleet: Fleet, listen: str) -> Tables:
     testing = folder / "testing.git"
     subprocess.run(["git", "init", "-q", "--bare", str(testing)], check=True, timeout=30)
-    key = folder / "webhooks.key"
-    key.touch(mode=0o600)
-    key.write_bytes(base64.b64encode(os.urandom(32)))
     tables = {
         "data": str(folder / "data"),
         "web": {"listen": listen, "public_url": f"http://{listen}"},
-        # Receivers of webhooks on this machine may be told: python -m shared.practice.receiver
-        "webhooks": {"key_file": str(key)},
-        "outgoing": {"allow_private": ["127.0.0.0/8"]},
         **on_practice_servers(
             patchwork=patchwork.url,
             tree=world.tree.url,
@@ -125,7 +119,9 @@ def _configured(folder: Path, world: World, patchwork: Served, fleet: Fleet, lis
 
 
 def _open_to_guests(folder: Path, tables: Tables) -> Tables:
-    """What lets the reader of docs/how-to/run-a-remote.md take part, with receivers of webhooks on this machine."""
+    """What lets the reader of docs/how-to/run-a-remote.md take part. Receivers of webhooks on this machine may be told:
+    ``python -m shared.practice.receiver`` is one.
+    """
     key = folder / "webhooks.key"
     key.touch(mode=0o600)
     key.write_bytes(base64.b64encode(os.urandom(32)))

@@ -36,7 +36,7 @@ def test_the_document_of_the_product_has_both_rooms() -> None:
     made = openapi("https://ci.example.org")
     assert {"/api/v1/lab", "/api/v1/events", "/branches.json", "/api/v1/openapi.json"} <= made["paths"].keys()
     operations = [one for path in made["paths"].values() for one in path.values()]
-    assert len(operations) == len(endpoints())
+    assert len(operations) == len([one for one in endpoints() if not one.hidden])
     assert len({one["operationId"] for one in operations}) == len(operations)
 
 
@@ -44,7 +44,7 @@ def test_the_document_of_the_product_has_both_rooms() -> None:
     ("path", "word"),
     [
         ("/api/v1/branches?limit=0", "limit"), ("/api/v1/branches?limit=x", "limit"),
-        ("/api/v1/series?before=-1", "before"),
+        ("/api/v1/series?before=x", "before"),
         ("/api/v1/runs/x", "id"), ("/api/v1/runs/1/cases?after=x", "after"), ("/api/v1/contest?pass=perhaps", "pass"),
         ("/api/v1/events?type=no.such", "type"), ("/api/v1/events?after=x", "after"), ("/api/v1/events?wait=x", "wait"),
     ],

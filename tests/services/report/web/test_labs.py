@@ -89,5 +89,5 @@ async def test_a_trial_is_on_no_page(site: Site) -> None:
     for path in paths:
         page = (await text_of(site, path))[1]
         assert "sandboxed-vm" not in page, path
-        assert 'hidden"' not in page, path
+        assert "hidden-vm" not in page, path
         assert "vendor" not in page, path
