@@ -149,12 +149,12 @@ returning run_id
 
 -- lock_check --
 -- series bigint, revision integer, patch integer, context text
-select k.state, r.remote, r.executor, r.attempt from ledger.checks k join ledger.runs r on r.id = k.run_id
+select k.state, r.remote, r.executor, r.attempt, r.state as state_of_run from ledger.checks k join ledger.runs r on r.id = k.run_id
 where k.series_id = $1 and k.revision = $2 and k.patch = $3 and k.context = $4 for update of k
 
 -- speaker --
 -- run bigint
-select remote, executor, attempt from ledger.runs where id = $1
+select remote, executor, attempt, state as state_of_run from ledger.runs where id = $1
 
 -- change_check --
 -- series bigint, revision integer, patch integer, context text, project text, state text, text text, link text,

@@ -151,7 +151,7 @@ async def _finish(desk: LabDesk, conn: Connection, asked: Asked, said: models.Fi
 async def _say(desk: LabDesk, conn: Connection, token: Token, run: Held, said: models.Finish) -> None:
     if run["series_id"] is None:
         raise Faulty(Fault("/checks", "only a series has checks"))
-    where = await place.find(conn, token, None, run["series"], desk.floor.clock())
+    where = _place_of(run)
     checking.allowed(desk, token, where, said.checks, None)
     if not run["trial"]:
         await checking.say(desk, conn, where, run["id"], said.checks)
@@ -162,8 +162,15 @@ async def _settle(desk: LabDesk, conn: Connection, token: Token, run: Held, said
     if not run["context"] or run["trial"] or any(check["context"] == run["context"] for check in said.checks):
         return
     counts = (await seen(conn, token, run["id"]))["counts"]
-    where = Place(run["project"], series_id=run["series_id"], revision=run["revision"])
-    await checking.settle(desk, conn, where, run["id"], run["context"], counts)
+    await checking.settle(desk, conn, _place_of(run), run["id"], run["context"], counts)
+
+
+def _place_of(run: Held) -> Place:
+    """The series that the run is on, in the revision that it tested: found anew, its mail may by now be another's."""
+    return Place(
+        run["project"], series_id=run["series_id"], revision=run["revision"], patches=run["patches"],
+        message_id=run["series"],
+    )  # fmt: skip
 
 
 async def abandon(desk: LabDesk, asked: Asked) -> web.Response:
@@ -173,7 +180,9 @@ async def abandon(desk: LabDesk, asked: Asked) -> web.Response:
         run = await held(conn, asked, asked.values["run"])
         if run["state"] != "abandoned":
             check_open(run)
-            await desk.ledger.abandon(conn, run.run, "infra", said.reason or "given up by its lab")
+            why = said.reason or "given up by its lab"
+            await desk.ledger.abandon(conn, run.run, "infra", why)
+            await checking.give_up(desk, conn, run.row, why)
             await heard(conn, run["remote"], run["executor"], run["branch"])
         return await tell(desk, conn, asked.holder, run["id"], 200)
 
