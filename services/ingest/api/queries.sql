@@ -81,6 +81,11 @@ update ingest.lab_runs set deadline = $2, beat = now() where run_id = $1
 -- day date, run bigint
 select count(*)::integer from ledger.cases where day = $1 and run_id = $2
 
+-- cases_held --
+-- day date, run bigint, most integer
+-- No more than `most` are counted.
+select count(*)::integer from (select from ledger.cases where day = $1 and run_id = $2 limit $3) c
+
 -- run_artifacts --
 -- run bigint
 select name, sha256, size from ledger.artifacts where run_id = $1 order by name limit 1000

@@ -26,6 +26,9 @@ from shared.ledger import Ending, Opening
 from shared.model.tokens import Right, Token
 from shared.web.openapi import Asked, Endpoint, Parameter
 
+BATCHES = 4
+"""Cases of a run that comes in batches, in sizes of the largest batch."""
+
 RUN = Parameter("run", int, "The number that the start of the run gave.")
 
 
@@ -107,6 +110,10 @@ async def _cases(desk: LabDesk, conn: Connection, asked: Asked, rows: Columns) -
     run = await held(conn, asked, asked.values["run"])
     check_open(run)
     taken = await desk.ledger.append_columns(conn, run.run, rows, admission(desk, conn, run["remote"]))
+    most = BATCHES * desk.labs.cases
+    # Counted afterwards: what stands already may come again, however full the run is.
+    if taken and await conn.fetchval(SQL["cases_held"], run["day"], run["id"], most + 1) > most:
+        raise Faulty(Fault("/cases", f"a run has at most {most} cases, subtests included"), status=413)
     told = models.Taken(run=run["id"], taken=taken, known=len(rows) - taken, deadline=await beat(desk, conn, run))
     return Told(200, told.model_dump(mode="json"))
 

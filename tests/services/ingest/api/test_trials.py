@@ -53,6 +53,16 @@ async def test_a_trial_is_no_obstacle_to_the_real_run(lab: Lab, owner: Pool) -> 
     assert (await lab.post(f"runs/{trial['run']}/abandon"))[0] == 404
 
 
+async def test_a_trial_takes_no_key_from_the_real_run(lab: Lab, owner: Pool) -> None:
+    """A lab that has tried sends the same once more in earnest, under the key that it makes of it."""
+    key = {"Idempotency-Key": "of-this-run"}
+    _, trial = await lab.post("results", a_document(), headers=key)
+    lab.token = await a_token(owner)
+    status, real = await lab.post("results", a_document(), headers=key)
+    assert (status, real["sandbox"]) == (201, False)
+    assert (await lab.post("results", a_document(), headers=key))[1]["run"] == real["run"] != trial["run"]
+
+
 async def test_only_its_own_remote_sees_it(lab: Lab, owner: Pool) -> None:
     _, told = await lab.post("results", a_document())
     lab.token = await a_token(owner, remote="wood", sandbox=True)
