@@ -47,6 +47,11 @@ where c.purpose <> 'try' and c.announced is not null
   and ($4::text is null or x.remote = $4)
 order by c.slot desc, c.id desc, x.remote, x.executor limit 1000
 
+-- sizes --
+-- days date[], runs bigint[]
+select k.run_id, count(*)::integer as n from ledger.cases k
+where k.day = any($1::date[]) and k.run_id = any($2::bigint[]) group by k.run_id
+
 -- cases --
 -- days date[], runs bigint[], deep bigint[]
 -- Tests, and of the runs of `deep` their subtests. The days are named so that all other partitions are left alone.
