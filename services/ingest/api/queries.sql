@@ -51,6 +51,10 @@ where coalesce(r.cut_id, 0) = coalesce($1::bigint, 0) and coalesce(r.series_id, 
   and (r.cut_id is not null or r.series_id is not null or r.branch = $3)
   and r.remote = $4 and r.executor = $5 and r.attempt = $6 and r.trial = $7
 
+-- open_runs --
+-- remote text
+select count(*)::integer from ledger.runs where remote = $1 and state = 'open'
+
 -- add_lab_run --
 -- run bigint, token text, remote text, deadline timestamptz, digest bytea, context text, revision integer
 insert into ingest.lab_runs (run_id, token_id, remote, deadline, digest, context, revision)

@@ -18,6 +18,7 @@ from services.ingest.api.rights import Closed, Held, check_open, held, may_write
 from services.ingest.api.saying import admission, beat, heard, tell, told_of
 from services.ingest.api.store import SQL
 from shared.db.pool import Connection
+from shared.errors import Refused
 from shared.formats import run_document
 from shared.formats.faults import Fault, Faulty
 from shared.formats.run_columns import Columns
@@ -26,8 +27,17 @@ from shared.ledger import Ending, Opening
 from shared.model.tokens import Right, Token
 from shared.web.openapi import Asked, Endpoint, Parameter
 
+OPEN = 1000
+"""Open runs of one remote."""
 BATCHES = 4
 """Cases of a run that comes in batches, in sizes of the largest batch."""
+
+
+class TooManyRuns(Refused):
+    """More than a remote may have open at a time."""
+
+    status_hint = 429
+
 
 RUN = Parameter("run", int, "The number that the start of the run gave.")
 
@@ -67,6 +77,10 @@ async def _start(desk: LabDesk, conn: Connection, token: Token, said: models.Run
     )  # fmt: skip
     if (found := await natural(conn, opening)) is not None and found["state"] != "open":
         raise Closed(f"run {found['id']} of {said.executor} here is closed: `attempt` tells another from it")
+    if found is None and await conn.fetchval(SQL["open_runs"], token.remote) >= OPEN:
+        raise TooManyRuns(
+            f"{token.remote} has {OPEN} open runs: finish or abandon some first", headers={"Retry-After": "60"}
+        )
     run = await desk.ledger.open(conn, opening)
     until = deadline(now, now, end, desk.labs)
     await conn.execute(SQL["add_lab_run"], run.id, token.id, token.remote, until, None, context, where.revision)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yarl
 
+from services.ingest.api.runs import OPEN
 from shared.clock import wall
 from shared.db.pool import Pool
 from tests.conftest import Database, FloorFor
@@ -209,6 +210,20 @@ async def test_a_file_over_the_cap_and_a_bomb(owner: Pool, floor_for: FloorFor, 
         assert (await lab.ask("PUT", path, data=b"no gzip", headers={"Content-Encoding": "gzip"}))[0] == 400
         assert (await lab.ask("PUT", path, data=bomb[:-9], headers={"Content-Encoding": "gzip"}))[0] in (400, 413)
     assert [p for p in (tmp_path / "blobs").rglob("*") if p.is_file()] == []
+
+
+async def test_a_remote_has_only_so_many_open_runs(lab: Lab, owner: Pool) -> None:
+    run = await lab.begin()
+    await owner.execute(
+        "insert into ledger.runs (day, project, remote, executor, branch, state, cut_id) "
+        "select day, project, remote, 'e' || n, branch, state, cut_id from ledger.runs, generate_series(2, $1) n",
+        OPEN,
+    )
+    status, told = await lab.post("runs", {"branch": BRANCH, "executor": "cx7-more"})
+    assert (status, "open runs" in told["detail"]) == (429, True)
+    # The same again is no other run.
+    assert (await lab.begin(), (await lab.post(f"runs/{run}/finish"))[0]) == (run, 200)
+    await lab.begin(executor="cx7-more")
 
 
 async def test_no_file_is_taken_on_a_full_disk(owner: Pool, floor_for: FloorFor) -> None:

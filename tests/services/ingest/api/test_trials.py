@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from services.ingest.api.desk import LabDesk
-from services.ingest.api.reaper import Reaper
+from services.ingest.api.reaper import AT_ONCE, Reaper
 from shared.db.pool import Pool
 from shared.floor import Floor
 from tests.conftest import Database, FloorFor
@@ -101,3 +101,14 @@ async def test_a_trial_is_gone_after_a_day(lab: Lab, owner: Pool, floor: Floor) 
     assert (await lab.ask("GET", f"/api/v1/lab/runs/{told['run']}"))[0] == 404
     assert (await lab.ask("GET", f"/api/v1/lab/runs/{run}"))[0] == 200
     assert await owner.fetchval("select count(*) from ledger.cases") == 0
+
+
+async def test_many_trials_are_forgotten_at_once(lab: Lab, owner: Pool, floor: Floor) -> None:
+    await owner.execute(
+        "insert into ledger.runs (day, project, remote, executor, branch, state, trial, visibility, closed) "
+        "select '2026-08-20', 'netdev', 'metal', 'e' || n, 'sandbox', 'done', true, 'operator', now() - '2 days'::interval "
+        "from generate_series(1, $1) n",
+        2 * AT_ONCE + 1,
+    )
+    await Reaper(LabDesk(floor)).once()
+    assert await owner.fetchval("select count(*) from ledger.runs") == 0
