@@ -10,7 +10,9 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from shared.errors import Refused, Transient
 
@@ -26,9 +28,15 @@ _CARRIERS = tuple(ipaddress.IPv6Network(prefix) for prefix in ("64:ff9b::/96", "
 """NAT64, IPv4-mapped, IPv4-translated: what they lead to is the IPv4 address in their last four bytes."""
 
 
+_ASKING = ThreadPoolExecutor(64, thread_name_prefix="resolve")
+"""Threads of their own: one that asks for a name whose server is silent is stuck for long, given up or not, and the
+loop's own few would be missing for all else."""
+
+
 async def system_resolve(host: str, port: int) -> Sequence[str]:
     """Ask the machine's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    loop = asyncio.get_running_loop()
+    found = await loop.run_in_executor(_ASKING, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
     return [str(row[4][0]) for row in found]
 
 

@@ -1,5 +1,7 @@
 """What a store of blobs does. A blob is reached through the run or series that names it, never listed."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Protocol
 
 from shared.blobs.incoming import Incoming
@@ -24,6 +26,14 @@ class Blobs(Protocol):
         """The bytes. Raises Missing, or InfraError if what is stored does not match its name."""
         ...
 
+    def pieces(self, sha256: str) -> Iterator[bytes]:
+        """The same piece by piece, for what is too large to hold. Blocking: draw them in a thread."""
+        ...
+
     async def has(self, sha256: str) -> bool: ...
 
     async def delete(self, sha256: str) -> None: ...
+
+    async def sweep(self, before: datetime) -> int:
+        """Remove what came before then and never became a blob; gives how many."""
+        ...

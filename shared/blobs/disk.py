@@ -4,10 +4,15 @@ import asyncio
 import contextlib
 import hashlib
 import zlib
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from shared.blobs.incoming import MAGIC, Incoming
 from shared.errors import InfraError, Missing
+
+PIECE = 1 << 18
 
 
 class DiskBlobs:
@@ -77,11 +82,55 @@ class DiskBlobs:
             raise InfraError(f"blob {sha256} does not hold what it is named for")
         return data
 
+    def pieces(self, sha256: str) -> Iterator[bytes]:
+        """What `get` gives, piece by piece; what is damaged may be told of only at its end."""
+        try:
+            file = self.path(sha256).open("rb")
+        except FileNotFoundError:
+            raise Missing(f"no blob {sha256}") from None
+        with file:
+            digest = hashlib.sha256()
+            try:
+                for piece in _unpacked(file):
+                    digest.update(piece)
+                    yield piece
+            except zlib.error as exc:
+                raise InfraError(f"blob {sha256} is damaged: {exc}") from exc
+        if digest.hexdigest() != sha256:
+            raise InfraError(f"blob {sha256} does not hold what it is named for")
+
     async def has(self, sha256: str) -> bool:
         return await asyncio.to_thread(self.path(sha256).exists)
 
     async def delete(self, sha256: str) -> None:
         await asyncio.to_thread(self.path(sha256).unlink, True)
 
+    async def sweep(self, before: datetime) -> int:
+        """Remove what came before then and never became a blob, as whoever brought it was killed; gives how many."""
+        return await asyncio.to_thread(self._sweep, before.timestamp())
+
+    def _sweep(self, before: float) -> int:
+        gone = 0
+        for file in self._folder.glob("*/.new-*"):
+            with contextlib.suppress(FileNotFoundError):
+                if file.stat().st_mtime < before:
+                    file.unlink()
+                    gone += 1
+        return gone
+
     def stored_size(self, sha256: str) -> int:
         return self.path(sha256).stat().st_size
+
+
+def _unpacked(file: BinaryIO) -> Iterator[bytes]:
+    """The file unpacked, `PIECE` bytes at most at a time however well it was packed."""
+    if file.read(len(MAGIC)) != MAGIC:
+        file.seek(0)
+    unpacker = zlib.decompressobj()
+    while data := file.read(PIECE):
+        while data:
+            if piece := unpacker.decompress(data, PIECE):
+                yield piece
+            data = unpacker.unconsumed_tail
+    if piece := unpacker.flush():
+        yield piece

@@ -68,6 +68,7 @@ class Keeping:
             "runs": await self._all("forget_logs", now - _least(keep.logs_pass), True, self.step)
             + await self._all("forget_logs", now - _least(keep.logs_fail), False, self.step),
             "blobs": await _until_none(self._some_blobs),
+            "unfinished": await self.blobs.sweep(now - _DAY),
         }
 
     async def _ask(self, name: str, *arguments: Any) -> Any:

@@ -1,7 +1,8 @@
 """Checks of a series: what one run says of it, or of one patch, in one context.
 
-Pending first, settled later. A settled check never goes back to pending; it changes for the better, or by a newer
-attempt of the same executor. Only the lab that spoke first speaks on in a context of a series.
+Pending first, settled later. A settled check never goes back to pending; it changes for the better, by a newer attempt
+of the same executor, or where it only said that a run was given up. Only the lab that spoke first speaks on in a
+context of a series.
 """
 
 from dataclasses import dataclass
@@ -40,11 +41,12 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Whose run said it."""
+    """Whose run said it. One that was given up had no result to tell."""
 
     remote: str
     executor: str
     attempt: int
+    gave_up: bool = False
 
 
 def replaces(old: CheckState, before: Speaker, new: CheckState, now: Speaker) -> bool:
@@ -52,7 +54,7 @@ def replaces(old: CheckState, before: Speaker, new: CheckState, now: Speaker) ->
     newer = now.executor == before.executor and now.attempt > before.attempt
     if old is CheckState.PENDING:
         return new is not CheckState.PENDING or newer
-    return new is not CheckState.PENDING and (newer or _WORTH[new] > _WORTH[old])
+    return new is not CheckState.PENDING and (newer or before.gave_up or _WORTH[new] > _WORTH[old])
 
 
 async def put(conn: Connection, source: str, check: Check) -> bool:
@@ -79,4 +81,4 @@ async def put(conn: Connection, source: str, check: Check) -> bool:
 
 
 def _speaker(row: Record) -> Speaker:
-    return Speaker(row["remote"], row["executor"], row["attempt"])
+    return Speaker(row["remote"], row["executor"], row["attempt"], row["state_of_run"] == "abandoned")

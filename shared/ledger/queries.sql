@@ -85,9 +85,10 @@ update ledger.runs set progressed = now() where id = $1 and (progressed is null 
 returning id
 
 -- tests_done --
--- run_id bigint
+-- run_id bigint, day date
+-- The day, here and below: without it every partition is looked into.
 select count(distinct (grp, test))::integer from ledger.cases
-where run_id = $1 and subtest = (select id from ledger.names where name = '')
+where day = $2 and run_id = $1 and subtest = (select id from ledger.names where name = '')
 
 -- plan_run --
 -- id bigint, lease_number bigint, planned integer, expected_end timestamptz
@@ -95,7 +96,7 @@ update ledger.runs set planned = $3, expected_end = coalesce($4, expected_end)
 where id = $1 and lease_number = $2 and state = 'open' returning id
 
 -- final_counts --
--- run_id bigint
+-- run_id bigint, day date
 -- Of each test's last attempt, tests only; `flaky` are those that passed after a failure without a crash.
 with tests as (
     select c.grp, c.test, c.attempt, c.result, c.crashes,
@@ -103,7 +104,7 @@ with tests as (
            bool_or(c.result in ('fail', 'error')) over (partition by c.grp, c.test) as failed_once,
            bool_or(c.crashes <> '{}') over (partition by c.grp, c.test) as crashed
     from ledger.cases c
-    where c.run_id = $1 and c.subtest = (select id from ledger.names where name = '')
+    where c.day = $2 and c.run_id = $1 and c.subtest = (select id from ledger.names where name = '')
 )
 select result, count(*)::integer as n,
        count(*) filter (where failed_once and result = 'pass' and not crashed)::integer as flaky
@@ -132,12 +133,12 @@ select name, sha256, size from ledger.artifacts where run_id = $1 and starts_wit
 delete from ledger.artifacts where run_id = $1 and starts_with(name, $2)
 
 -- finished_tests --
--- run_id bigint
+-- run_id bigint, day date
 select g.name as grp, t.name as test, c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.crashes, c.link
 from ledger.cases c
 join ledger.names g on g.id = c.grp
 join ledger.names t on t.id = c.test
-where c.run_id = $1 and c.subtest = (select id from ledger.names where name = '')
+where c.day = $2 and c.run_id = $1 and c.subtest = (select id from ledger.names where name = '')
 order by c.at
 
 -- add_check --
@@ -149,12 +150,12 @@ returning run_id
 
 -- lock_check --
 -- series bigint, revision integer, patch integer, context text
-select k.state, r.remote, r.executor, r.attempt from ledger.checks k join ledger.runs r on r.id = k.run_id
+select k.state, r.remote, r.executor, r.attempt, r.state as state_of_run from ledger.checks k join ledger.runs r on r.id = k.run_id
 where k.series_id = $1 and k.revision = $2 and k.patch = $3 and k.context = $4 for update of k
 
 -- speaker --
 -- run bigint
-select remote, executor, attempt from ledger.runs where id = $1
+select remote, executor, attempt, state as state_of_run from ledger.runs where id = $1
 
 -- change_check --
 -- series bigint, revision integer, patch integer, context text, project text, state text, text text, link text,

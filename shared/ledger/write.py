@@ -88,7 +88,7 @@ class Ledger:
         if row["visibility"] == "public":
             _count(row["remote"], columns)
         if await conn.fetchval(SQL["progressed"], run.id) is not None:
-            done = await conn.fetchval(SQL["tests_done"], run.id)
+            done = await conn.fetchval(SQL["tests_done"], run.id, run.day)
             progress = RunProgress(**_of(row, run.id), done=done, planned=row["planned"])
             await stage(conn, self._source, progress, visibility=row["visibility"])
         await conn.execute("select pg_notify('netci_runs', $1)", str(run.id))
@@ -142,14 +142,14 @@ class Ledger:
 
     async def finished_tests(self, conn: Connection, run: OpenRun) -> list[Case]:
         """The tests (not subtests) that stand in the ledger already, oldest first."""
-        return [rows.stored(row) for row in await conn.fetch(SQL["finished_tests"], run.id)]
+        return [rows.stored(row) for row in await conn.fetch(SQL["finished_tests"], run.id, run.day)]
 
     async def finish(self, conn: Connection, run: OpenRun, ending: Ending) -> bool:
         """Close the run; False if it was closed already. Raises Superseded if a newer lease holds it."""
         # Locked before it is counted: a case that comes in between would be in the ledger and in no count.
         if await conn.fetchrow(SQL["lock_run"], run.id, run.lease_number) is None:
             return await self._why_not_closed(conn, run)
-        tallies = await conn.fetch(SQL["final_counts"], run.id)
+        tallies = await conn.fetch(SQL["final_counts"], run.id, run.day)
         counts: dict[str, int] = {r["result"]: r["n"] for r in tallies}
         counts["flaky"] = sum(r["flaky"] for r in tallies)
         await self._close(conn, run, ending, counts)

@@ -12,6 +12,28 @@ from shared.db.pool import connect
 from shared.errors import Refused
 from tests.conftest import Database
 
+OLD = """
+select ledger.ensure_day('2026-08-20');
+create table floor.events_0 partition of floor.events for values from (0) to (1000000);
+insert into ledger.names (name) values (''), ('selftests-net'), ('tls') on conflict do nothing;
+insert into branch.cuts (project, stream, slot, purpose, name, state, tree, commit, announced)
+values ('netdev', 'net-next', '2026-08-20', 'scheduled', 'net-next-2026-08-20--00-00', 'announced', 'net-next', 'a',
+        '2026-08-20');
+insert into floor.blobs (sha256, size, stored, visibility) values (repeat('a', 64), 1, 1, 'public');
+insert into ledger.runs (day, project, stream, branch, cut_id, remote, executor, state, started, ended, log_pack)
+select '2026-08-20', 'netdev', 'net-next', name, id, 'metal', 'vmksft-net', 'done', '2026-08-20', '2026-08-20',
+       repeat('a', 64) from branch.cuts;
+insert into ledger.cases (day, run_id, grp, test, subtest, attempt, result)
+select '2026-08-20', r.id, g.id, t.id, s.id, 0, 'pass'
+from ledger.runs r, ledger.names g, ledger.names t, ledger.names s
+where g.name = 'selftests-net' and t.name = 'tls' and s.name = '';
+insert into ledger.artifacts (run_id, name, sha256, size) select id, 'log', repeat('a', 64), 1 from ledger.runs;
+insert into floor.events (sequence, id, type, project, visibility, time, body) values
+    (1, gen_random_uuid(), 'dev.netci.run.done.v1', 'netdev', 'public', now(),
+     '{"data": {"stream": "net-next", "remote": "metal", "series": null}}'),
+    (2, gen_random_uuid(), 'dev.netci.series.arrived.v1', 'netdev', 'public', now(), '{"data": {"series": 7}}');
+"""
+
 
 @pytest.fixture
 async def empty(database: Database) -> AsyncIterator[str]:
@@ -82,3 +104,23 @@ async def test_a_migration_that_breaks_leaves_nothing(database: Database, monkey
 async def test_a_room_may_ask_what_is_missing(database: Database) -> None:
     pool = await database.pool("ingest")
     assert await pool.fetchval("select count(*) from public.netci_migrations") == len(migrations())
+
+
+async def test_a_database_with_a_history_comes_along(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written before labs could take part: runs, cases, artifacts, events, branches, a failed post."""
+    every = migrations()
+    monkeypatch.setattr(module, "migrations", lambda: every[:8])
+    await migrate(empty)
+    await execute(empty, OLD)
+    monkeypatch.setattr(module, "migrations", lambda: every)
+    assert await migrate(empty) == [m.name for m in every[8:]]
+    conn = await connect(empty)
+    run = await conn.fetchrow("select visibility, trial, link, closed from ledger.runs")
+    assert tuple(run or ()) == ("public", False, "", None)
+    cases = await conn.fetch("select test, subtest, link from ledger.cases_v")
+    assert [tuple(row) for row in cases] == [("tls", "", "")]
+    events = await conn.fetch("select stream, remote, series from floor.events order by sequence")
+    assert [tuple(row) for row in events] == [("net-next", "metal", None), (None, None, "7")]
+    assert await conn.fetchval("select count(*) from ledger.public_runs_v") == 1
+    assert await conn.fetchval("select started from report.rollups") is None
+    await conn.close()

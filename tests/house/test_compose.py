@@ -15,6 +15,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from services.ingest.api.callers import callers_of
+from services.report.hooks.seal import seal_of
 from shared.settings import parse
 from tests.house.files import ROOMS, ROOT, compose, service
 
@@ -22,6 +24,7 @@ SERVICES = sorted(compose()["services"])
 OURS = (*ROOMS, "migrate")
 WHO_READS = {
     "patchwork_token": "report", "push_key": "branch", "host_key": "executor",
+    "hooks_secret": "ingest", "webhooks_key": "report",
     "database_superuser": "database", "database_roles": "database", "broker_login": "broker",
     "owner_database_url": "migrate", "owner_bus_url": "migrate",
     **{f"{room}_{what}": room for room in ROOMS for what in ("database_url", "bus_url")},
@@ -192,6 +195,17 @@ def test_prepare_gives_every_login_a_password_of_its_own(tmp_path: Path) -> None
     for room in ROOMS:
         url = (tmp_path / f"secrets/{room}_database_url").read_text().strip()
         assert url == f"postgresql://netci_{room}:{roles[f'netci_{room}']}@database/netci"
+
+
+def test_prepare_makes_what_hooks_are_signed_and_sealed_with(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    made = {name: tmp_path / "secrets" / name for name in ("hooks_secret", "webhooks_key")}
+    text = (ROOT / "config/compose.toml").read_text()
+    for name, file in made.items():
+        text = text.replace(f"/run/secrets/{name}", str(file))
+    settings = parse(text, "compose.toml")
+    assert seal_of(settings) is not None
+    assert list(callers_of(settings).secrets) == ["/hooks/patchwork/netdev"]
 
 
 def test_prepare_leaves_what_is_there(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Refused, Transient
-from shared.net import Reach, Resolve
+from shared.net import Reach, Resolve, system_resolve
 
 PRIVATE = [
     "127.0.0.1", "10.1.2.3", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "0.1.2.3", "100.64.0.1",
@@ -140,3 +142,15 @@ def test_ours_is_what_is_named_and_nothing_else() -> None:
     reach = Reach((IPv4Network("10.0.0.0/8"), ip_network("fd77::/16")))
     told = {address: reach.ours(address) for address in ("10.1.2.3", "fd77::1%eth0", "8.8.8.8", "127.0.0.1", "fd78::1")}
     assert [address for address, ours in told.items() if ours] == ["10.1.2.3", "fd77::1%eth0"]
+
+
+async def test_names_are_asked_for_beside_the_threads_that_all_else_needs() -> None:
+    busy, loop = threading.Event(), asyncio.get_running_loop()
+    with ThreadPoolExecutor(1) as only:
+        loop.set_default_executor(only)
+        held = loop.run_in_executor(None, busy.wait)
+        try:
+            assert "127.0.0.1" in await asyncio.wait_for(system_resolve("127.0.0.1", 80), 10)
+        finally:
+            busy.set()
+            await held

@@ -137,7 +137,7 @@ def _wait(text: str, now: datetime) -> float | None:
         return min(float(text[:9]), LONGEST_WAIT)
     try:
         return min(max(0.0, (parsedate_to_datetime(text) - now).total_seconds()), LONGEST_WAIT)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

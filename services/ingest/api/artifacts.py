@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 
+import structlog
 from aiohttp import web
 from aiohttp.multipart import BodyPartReader
 
@@ -16,10 +17,13 @@ from services.ingest.api.saying import beat
 from services.ingest.api.store import SQL
 from shared.blobs.incoming import Incoming
 from shared.db.pool import Connection
-from shared.errors import Refused
+from shared.disk import short
+from shared.errors import Refused, Transient
 from shared.formats.faults import Fault, Faulty
 from shared.model.tokens import Right
 from shared.web.openapi import Asked, Endpoint, Parameter
+
+log = structlog.get_logger(__name__)
 
 NAME = 200
 """Bytes of a name in UTF-8."""
@@ -46,13 +50,22 @@ async def put(desk: LabDesk, asked: Asked) -> web.Response:
         run = await held(conn, asked, asked.values["run"])
         check_open(run)
         await _room_for(desk, conn, run["id"], name, 0)
-    incoming = await asyncio.to_thread(desk.floor.blobs.incoming)
+    incoming = await begun(desk)
     try:
         async for piece in pieces(asked.request, desk.labs.artifact):
             await asyncio.to_thread(incoming.write, piece)
         return web.json_response(await _attach(desk, asked, name, incoming), status=201)
     finally:
         await asyncio.to_thread(incoming.drop)
+
+
+async def begun(desk: LabDesk) -> Incoming:
+    """Where a file may come in. Raises Transient where the disk has no room for strangers' files."""
+    settings = desk.floor.settings
+    if why := await asyncio.to_thread(short, settings.data / "blobs", settings.disk.free):
+        log.warning("labs: no file is taken", why=why)
+        raise Transient("there is no room for files just now; try again later", headers={"Retry-After": "300"})
+    return await asyncio.to_thread(desk.floor.blobs.incoming)
 
 
 async def _attach(desk: LabDesk, asked: Asked, name: str, incoming: Incoming) -> dict[str, object]:
@@ -83,7 +96,7 @@ async def _room_for(desk: LabDesk, conn: Connection, run: int, name: str, size: 
 
 async def take_part(desk: LabDesk, part: BodyPartReader) -> Incoming:
     """A file of a form. Raises Faulty once it is over the limit; the caller drops what it is given."""
-    incoming = await asyncio.to_thread(desk.floor.blobs.incoming)
+    incoming = await begun(desk)
     try:
         while piece := await part.read_chunk(1 << 16):
             await asyncio.to_thread(incoming.write, bytes(piece))

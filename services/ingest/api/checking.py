@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from services.ingest.api import contexts
 from services.ingest.api.desk import LabDesk
 from services.ingest.api.place import Place
-from shared.db.pool import Connection
+from services.ingest.api.store import SQL
+from shared.db.pool import Connection, Record
 from shared.formats.run_model import Check as Said
 from shared.ledger import Check
 from shared.model.ids import RunId
@@ -48,4 +49,21 @@ async def settle(
     assert place.series_id is not None
     state, text = contexts.fold(counts)
     check = Check(place.project, place.series_id, place.revision, context, state, RunId(run), text=text)
+    await desk.ledger.check(conn, check)
+
+
+async def give_up(desk: LabDesk, conn: Connection, run: Record, why: str) -> None:
+    """Of a run that was closed without a result: nothing waits for it any more, unless another run of its lab is at
+    the same.
+    """
+    if not run["context"] or run["trial"]:
+        return
+    which = (run["series_id"], run["revision"], run["context"], run["remote"])
+    # Locked before it is asked: of two that end at once the second sees that the first has ended.
+    if await conn.fetchval(SQL["lock_pending"], *which) is None or await conn.fetchval(SQL["at_it"], *which):
+        return
+    check = Check(
+        run["project"], run["series_id"], run["revision"], run["context"], CheckState.WARNING, RunId(run["id"]),
+        text=f"no result: {why}",
+    )  # fmt: skip
     await desk.ledger.check(conn, check)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from aiohttp.multipart import BodyPartReader
 
-from services.ingest.api.artifacts import check_name, take_part
+from services.ingest.api.artifacts import TIMES, check_name, take_part
 from services.ingest.api.bodies import READ, SILENCE, WHOLE, body_of
 from services.ingest.api.budget import Share
 from services.ingest.api.desk import LabDesk
@@ -87,6 +87,8 @@ async def _read_part(desk: LabDesk, part: BodyPartReader, form: Form, wanted: Co
     elif name in ("log", "attachment") or part.filename:
         kept = "log" if name == "log" else _free(form, part.filename or name or "attachment")
         form.files[kept] = await take_part(desk, part)
+        if sum(file.size for file in form.files.values()) > (most := TIMES * desk.labs.artifact):
+            raise Faulty(Fault("/attachment", f"more than {most} bytes of files"), status=413)
     else:
         await part.release()
 

@@ -20,7 +20,7 @@ order by s.id desc limit 1
 select r.id, r.day, r.project, r.stream, r.branch, r.cut_id, r.series_id, r.remote, r.executor, r.attempt, r.state,
        coalesce(r.cause, '') as cause, r.reason, r.started, r.expected_end, r.ended, r.planned, r.counts, r.trial,
        r.visibility, l.deadline, coalesce(s.message_id, '') as series, l.run_id is not null as posted,
-       l.context, l.revision
+       l.context, l.revision, coalesce(s.total, 0) as patches
 from ledger.runs r
 left join ingest.lab_runs l on l.run_id = r.id
 left join ingest.series s on s.id = r.series_id
@@ -30,12 +30,30 @@ where r.id = $1 and r.remote = $2
 -- run bigint, remote text
 select r.id from ledger.runs r join ingest.lab_runs l on l.run_id = r.id where r.id = $1 and r.remote = $2 for update of r
 
+-- lock_pending --
+-- series bigint, revision integer, context text, remote text
+-- What this lab has said of the series as a whole, if it is that something is to come.
+select k.run_id from ledger.checks k join ledger.runs r on r.id = k.run_id
+where k.series_id = $1 and k.revision = $2 and k.patch = 0 and k.context = $3 and k.state = 'pending' and r.remote = $4
+for update of k
+
+-- at_it --
+-- series bigint, revision integer, context text, remote text
+select exists (
+    select from ledger.runs r join ingest.lab_runs l on l.run_id = r.id
+    where r.series_id = $1 and l.revision = $2 and l.context = $3 and r.remote = $4 and r.state = 'open'
+)
+
 -- natural_run --
 -- cut_id bigint, series_id bigint, branch text, remote text, executor text, attempt integer, trial boolean
 select r.id, r.state, l.digest, l.run_id is not null as posted from ledger.runs r left join ingest.lab_runs l on l.run_id = r.id
 where coalesce(r.cut_id, 0) = coalesce($1::bigint, 0) and coalesce(r.series_id, 0) = coalesce($2::bigint, 0)
   and (r.cut_id is not null or r.series_id is not null or r.branch = $3)
   and r.remote = $4 and r.executor = $5 and r.attempt = $6 and r.trial = $7
+
+-- open_runs --
+-- remote text
+select count(*)::integer from ledger.runs where remote = $1 and state = 'open'
 
 -- add_lab_run --
 -- run bigint, token text, remote text, deadline timestamptz, digest bytea, context text, revision integer
@@ -66,6 +84,11 @@ update ingest.lab_runs set deadline = $2, beat = now() where run_id = $1
 -- count_cases --
 -- day date, run bigint
 select count(*)::integer from ledger.cases where day = $1 and run_id = $2
+
+-- cases_held --
+-- day date, run bigint, most integer
+-- No more than `most` are counted.
+select count(*)::integer from (select from ledger.cases where day = $1 and run_id = $2 limit $3) c
 
 -- run_artifacts --
 -- run bigint
@@ -123,8 +146,9 @@ where l.deadline < now() order by l.deadline limit $1
 -- lock_overdue --
 -- run bigint
 -- Once more with the run in hand: a lab that is at it just now has the row, or has moved the deadline.
-select r.id, r.day, r.executor, r.started, l.beat, l.deadline from ledger.runs r join ingest.lab_runs l on l.run_id = r.id
-where r.id = $1 and r.state = 'open' and l.deadline < now() for update of r skip locked
+select r.id, r.day, r.project, r.series_id, r.remote, r.executor, r.started, r.trial, l.beat, l.deadline, l.context, l.revision
+from ledger.runs r join ingest.lab_runs l on l.run_id = r.id
+where r.id = $1 and r.state = 'open' and l.deadline < now() for update of r, l skip locked
 
 -- forget_answers --
 -- before timestamptz

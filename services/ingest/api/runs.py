@@ -18,6 +18,7 @@ from services.ingest.api.rights import Closed, Held, check_open, held, may_write
 from services.ingest.api.saying import admission, beat, heard, tell, told_of
 from services.ingest.api.store import SQL
 from shared.db.pool import Connection
+from shared.errors import Refused
 from shared.formats import run_document
 from shared.formats.faults import Fault, Faulty
 from shared.formats.run_columns import Columns
@@ -25,6 +26,18 @@ from shared.formats.run_model import DEVICE, Batch
 from shared.ledger import Ending, Opening
 from shared.model.tokens import Right, Token
 from shared.web.openapi import Asked, Endpoint, Parameter
+
+OPEN = 1000
+"""Open runs of one remote."""
+BATCHES = 4
+"""Cases of a run that comes in batches, in sizes of the largest batch."""
+
+
+class TooManyRuns(Refused):
+    """More than a remote may have open at a time."""
+
+    status_hint = 429
+
 
 RUN = Parameter("run", int, "The number that the start of the run gave.")
 
@@ -64,6 +77,10 @@ async def _start(desk: LabDesk, conn: Connection, token: Token, said: models.Run
     )  # fmt: skip
     if (found := await natural(conn, opening)) is not None and found["state"] != "open":
         raise Closed(f"run {found['id']} of {said.executor} here is closed: `attempt` tells another from it")
+    if found is None and await conn.fetchval(SQL["open_runs"], token.remote) >= OPEN:
+        raise TooManyRuns(
+            f"{token.remote} has {OPEN} open runs: finish or abandon some first", headers={"Retry-After": "60"}
+        )
     run = await desk.ledger.open(conn, opening)
     until = deadline(now, now, end, desk.labs)
     await conn.execute(SQL["add_lab_run"], run.id, token.id, token.remote, until, None, context, where.revision)
@@ -107,6 +124,10 @@ async def _cases(desk: LabDesk, conn: Connection, asked: Asked, rows: Columns) -
     run = await held(conn, asked, asked.values["run"])
     check_open(run)
     taken = await desk.ledger.append_columns(conn, run.run, rows, admission(desk, conn, run["remote"]))
+    most = BATCHES * desk.labs.cases
+    # Counted afterwards: what stands already may come again, however full the run is.
+    if taken and await conn.fetchval(SQL["cases_held"], run["day"], run["id"], most + 1) > most:
+        raise Faulty(Fault("/cases", f"a run has at most {most} cases, subtests included"), status=413)
     told = models.Taken(run=run["id"], taken=taken, known=len(rows) - taken, deadline=await beat(desk, conn, run))
     return Told(200, told.model_dump(mode="json"))
 
@@ -151,7 +172,7 @@ async def _finish(desk: LabDesk, conn: Connection, asked: Asked, said: models.Fi
 async def _say(desk: LabDesk, conn: Connection, token: Token, run: Held, said: models.Finish) -> None:
     if run["series_id"] is None:
         raise Faulty(Fault("/checks", "only a series has checks"))
-    where = await place.find(conn, token, None, run["series"], desk.floor.clock())
+    where = _place_of(run)
     checking.allowed(desk, token, where, said.checks, None)
     if not run["trial"]:
         await checking.say(desk, conn, where, run["id"], said.checks)
@@ -162,8 +183,15 @@ async def _settle(desk: LabDesk, conn: Connection, token: Token, run: Held, said
     if not run["context"] or run["trial"] or any(check["context"] == run["context"] for check in said.checks):
         return
     counts = (await seen(conn, token, run["id"]))["counts"]
-    where = Place(run["project"], series_id=run["series_id"], revision=run["revision"])
-    await checking.settle(desk, conn, where, run["id"], run["context"], counts)
+    await checking.settle(desk, conn, _place_of(run), run["id"], run["context"], counts)
+
+
+def _place_of(run: Held) -> Place:
+    """The series that the run is on, in the revision that it tested: found anew, its mail may by now be another's."""
+    return Place(
+        run["project"], series_id=run["series_id"], revision=run["revision"], patches=run["patches"],
+        message_id=run["series"],
+    )  # fmt: skip
 
 
 async def abandon(desk: LabDesk, asked: Asked) -> web.Response:
@@ -173,7 +201,9 @@ async def abandon(desk: LabDesk, asked: Asked) -> web.Response:
         run = await held(conn, asked, asked.values["run"])
         if run["state"] != "abandoned":
             check_open(run)
-            await desk.ledger.abandon(conn, run.run, "infra", said.reason or "given up by its lab")
+            why = said.reason or "given up by its lab"
+            await desk.ledger.abandon(conn, run.run, "infra", why)
+            await checking.give_up(desk, conn, run.row, why)
             await heard(conn, run["remote"], run["executor"], run["branch"])
         return await tell(desk, conn, asked.holder, run["id"], 200)
 

@@ -44,8 +44,10 @@ set url = excluded.url, state = excluded.state, attempt = excluded.attempt, run_
 
 -- forget_runs --
 -- remote text, before timestamptz
--- What has left the manifest long ago, and is no open run of ours.
-delete from ingest.manifest_runs where remote = $1 and gone < $2 and state <> 'open'
+-- What has left the manifest long ago, and is no open run of ours; and at once what has left it and never came to
+-- anything here: a remote may name what it likes, and other names each time.
+delete from ingest.manifest_runs
+where remote = $1 and ((gone < $2 and state <> 'open') or (gone is not null and state = 'waits' and attempt = 0))
 
 -- due_runs --
 -- remote text, now timestamptz, most integer

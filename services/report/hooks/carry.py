@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
+import structlog
+
 from services.report.hooks.address import Target, parse, shown_location
 from services.report.hooks.schedule import Outcome, retry_after
 from services.report.hooks.seal import Seal
@@ -21,6 +23,8 @@ from shared.formats.clean import plain
 from shared.formats.signed import sign
 from shared.http import Answer, Http, Unsent, trusting
 from shared.net import Reach
+
+log = structlog.get_logger(__name__)
 
 TIMEOUT = 20.0
 KEPT = 1024
@@ -84,6 +88,10 @@ class Carrier:
             ended = Ended("failed", error=str(exc))
         except TimeoutError:
             ended = Ended("failed", error=f"no answer within {self.patience:g} s")
+        except Exception as exc:
+            # Raised on, it would end the sender, and every receiver would wait for the one that brought it about.
+            log.exception("webhook: broke", hook=parcel.hook)
+            ended = Ended("failed", error=f"the fault is ours: {type(exc).__name__}")
         kept = {name: value for name, value in headers.items() if name != "webhook-signature"}
         seconds = round(time.monotonic() - began, 3)
         return replace(ended, error=plain(ended.error)[:500], seconds=seconds, headers=kept)

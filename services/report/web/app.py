@@ -16,7 +16,7 @@ from services.report.web.words import FILTERS, badge
 from shared.errors import Refused
 from shared.floor import Floor
 from shared.race import race
-from shared.web.app import READY, Ready, listen, make_app
+from shared.web.app import PATIENT, READY, Ready, listen, make_app
 from shared.web.auth import Gate
 from shared.web.errors import ERROR_PAGE
 from shared.web.openapi import Endpoint, document, mount
@@ -70,6 +70,8 @@ def add_routes(app: web.Application) -> None:
     """Every path that reads. Narrower ones first: a series' key may hold slashes."""
     get = app.router.add_get
     get("/run/{id}/log/{name:.+}", logs.run_log)
+    # A file may be a quarter of a gigabyte, and its reader slow.
+    app[PATIENT].add(logs.run_log)
     get("/series/{key:.+}/log/{revision:[0-9]+}", logs.applied_log)
     get("/branch/{name}/log/{series:[0-9]+}", logs.selection_log)
     nipa.add_routes(app)

@@ -251,10 +251,16 @@ select a.name, a.size, a.sha256 from ledger.artifacts a
 join floor.blobs b on b.sha256 = a.sha256 and b.visibility = 'public'
 where a.run_id = $1 order by a.name limit 500
 
+-- artifact --
+-- run bigint, name text
+select a.size, a.sha256 from ledger.artifacts a
+join floor.blobs b on b.sha256 = a.sha256 and b.visibility = 'public'
+where a.run_id = $1 and a.name = $2
+
 -- run_tests --
 -- day date, run bigint, most integer
 -- Bad ones first: they are what a reader came for.
-select c.grp, c.test, c.attempt, c.result, coalesce(c.cause, '') as cause, c.seconds, c.detail, c.log, c.crashes, c.at,
+select c.grp, c.test, c.attempt, c.result, coalesce(c.cause, '') as cause, c.seconds::text::float8 as seconds, c.detail, c.log, c.crashes, c.at,
        c.link
 from ledger.cases_v c
 where c.day = $1 and c.run_id = $2 and c.subtest = ''
@@ -264,7 +270,7 @@ limit $3
 
 -- run_subtests --
 -- day date, run bigint, most integer
-select c.grp, c.test, c.subtest, c.attempt, c.result, coalesce(c.cause, '') as cause, c.seconds, c.detail
+select c.grp, c.test, c.subtest, c.attempt, c.result, coalesce(c.cause, '') as cause, c.seconds::text::float8 as seconds, c.detail
 from ledger.cases_v c
 where c.day = $1 and c.run_id = $2 and c.subtest <> ''
 order by c.grp, c.test, c.attempt, c.subtest limit $3
@@ -272,7 +278,7 @@ order by c.grp, c.test, c.attempt, c.subtest limit $3
 -- run_cases --
 -- day date, run bigint, group text, test text, subtest text, attempt integer, most integer
 -- By key, for programs: everything after the given one.
-select c.grp, c.test, c.subtest, c.attempt, c.result, c.cause, c.seconds, c.detail, c.log, c.crashes, c.at,
+select c.grp, c.test, c.subtest, c.attempt, c.result, c.cause, c.seconds::text::float8 as seconds, c.detail, c.log, c.crashes, c.at,
        c.link
 from ledger.cases_v c
 where c.day = $1 and c.run_id = $2 and (c.grp, c.test, c.subtest, c.attempt) > ($3, $4, $5, $6)
@@ -307,7 +313,7 @@ with cuts as materialized (
     order by c.id desc limit $1
 )
 select r.id as run_id, r.day, r.branch, r.stream, cuts.slot, r.remote, r.executor, r.state as run_state, r.started,
-       k.grp as grp_id, k.test as test_id, k.subtest as subtest_id, k.result, k.attempt, k.seconds, k.detail, k.log,
+       k.grp as grp_id, k.test as test_id, k.subtest as subtest_id, k.result, k.attempt, k.seconds::text::float8 as seconds, k.detail, k.log,
        k.crashes, coalesce(k.cause, '') as cause, l.result as retry, l.log as retry_log,
        (select n.name from ledger.names n where n.id = k.grp) as grp,
        (select n.name from ledger.names n where n.id = k.test) as test,

@@ -5,6 +5,7 @@ import hashlib
 import os
 import stat
 import zlib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.blobs import pack as packs
-from shared.blobs.disk import DiskBlobs
+from shared.blobs.disk import PIECE, DiskBlobs
+from shared.clock import wall
 from shared.errors import InfraError, Missing
 
 
@@ -27,6 +29,20 @@ async def test_what_was_put_is_got_by_its_sha256(tmp_path: Path) -> None:
     assert not await blobs.has(sha)
     with pytest.raises(Missing):
         await blobs.get(sha)
+
+
+async def test_a_blob_comes_in_pieces_however_well_it_was_packed(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path)
+    data = b"\0" * (5 * PIECE + 1) + os.urandom(PIECE)
+    sha = await blobs.put(data)
+    pieces = list(blobs.pieces(sha))
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces)) <= PIECE
+    blobs.path(sha).write_bytes(zlib.compress(b"something else"))
+    with pytest.raises(InfraError, match="does not hold"):
+        list(blobs.pieces(sha))
+    with pytest.raises(Missing):
+        next(blobs.pieces("0" * 64))
 
 
 async def test_the_same_put_at_once_is_one_file(tmp_path: Path) -> None:
@@ -95,3 +111,18 @@ def test_a_damaged_pack_is_told(spoil: object) -> None:
     packed = packs.pack({"a": b"some log that is long enough"})
     with pytest.raises(InfraError):
         packs.member(spoil(packed), "a")  # type: ignore[operator]
+
+
+async def test_what_a_kill_left_is_swept_once_it_is_old(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path)
+    left, coming = blobs.incoming(), blobs.incoming()
+    for incoming in (left, coming):
+        incoming.write(b"x")
+    sha = await blobs.put(b"y")
+    old = wall() - timedelta(days=2)
+    for file in tmp_path.rglob("*"):
+        os.utime(file, (old.timestamp(), old.timestamp()))
+    os.utime(coming._file.name)
+    assert await blobs.sweep(wall() - timedelta(days=1)) == 1
+    assert await blobs.take(coming) != sha
+    assert await blobs.get(sha) == b"y"

@@ -47,11 +47,17 @@ where c.purpose <> 'try' and c.announced is not null
   and ($4::text is null or x.remote = $4)
 order by c.slot desc, c.id desc, x.remote, x.executor limit 1000
 
+-- sizes --
+-- days date[], runs bigint[]
+select k.run_id, count(*)::integer as n from ledger.cases k
+where k.day = any($1::date[]) and k.run_id = any($2::bigint[]) group by k.run_id
+
 -- cases --
 -- days date[], runs bigint[], deep bigint[]
 -- Tests, and of the runs of `deep` their subtests. The days are named so that all other partitions are left alone.
 select k.run_id, g.name as grp, t.name as test, s.name as subtest, k.attempt, k.result, coalesce(k.cause, '') as cause,
-       k.seconds, k.log, k.crashes, k.link
+       -- As text a real is as short as it was told; read as it is it has digits that nobody measured.
+       k.seconds::text::float8 as seconds, k.log, k.crashes, k.link
 from ledger.cases k
 join ledger.names g on g.id = k.grp
 join ledger.names t on t.id = k.test

@@ -1,7 +1,7 @@
 """``/query/results``: runs as NIPA writes them, newest branch first, told in pieces so that no answer is held whole."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +18,8 @@ from shared.model.results import Case, Cause, Result
 from shared.web.openapi import Asked, Endpoint, Parameter
 
 AT_ONCE = 25
-"""Runs read and written at a time."""
+"""Runs read and written at a time, and cases of them; one run may have more."""
+CASES = 20_000
 BRANCHER = "brancher"
 """The remote that in NIPA says that a branch is there; its pages take branches and their links from it."""
 
@@ -43,8 +44,7 @@ async def _told(front: Front, wanted: Wanted) -> AsyncIterator[Iterable[Row]]:
         yield [_pending(row) for row in await read.rows("pending", *which)]
     runs = await read.rows("runs", *which, wanted.most)
     ignored = await _ignored(read, runs) if wanted.shape == "normal" else {}
-    for start in range(0, len(runs), AT_ONCE):
-        some = runs[start : start + AT_ONCE]
+    async for some in _portions(read, runs):
         async with front.bulk:
             cases = await _cases(read, some, wanted, ignored, front.floor.settings.public_url)
             told = [
@@ -53,6 +53,28 @@ async def _told(front: Front, wanted: Wanted) -> AsyncIterator[Iterable[Row]]:
                 if row["id"] in cases
             ]
         yield told
+
+
+async def _portions(read: Reading, runs: Sequence[Row]) -> AsyncIterator[Sequence[Row]]:
+    """The runs in portions of some `CASES` cases: all of a portion is held while a slow reader takes it."""
+    for start in range(0, len(runs), AT_ONCE):
+        some = runs[start : start + AT_ONCE]
+        days = sorted({row["day"] for row in some})
+        rows = await read.rows_planned("sizes", days, [row["id"] for row in some])
+        sizes = {row["run_id"]: row["n"] for row in rows}
+        for portion in portions([sizes.get(row["id"], 0) for row in some], CASES):
+            yield some[portion]
+
+
+def portions(sizes: Sequence[int], most: int) -> Iterator[slice]:
+    """Slices of at most `most` together, or of one that is larger alone. Pure."""
+    start = held = 0
+    for index, size in enumerate(sizes):
+        if held + size > most and index > start:
+            yield slice(start, index)
+            start, held = index, 0
+        held += size
+    yield slice(start, len(sizes))
 
 
 async def _branches(read: Reading, which: Sequence[Any], wanted: Wanted) -> list[Row]:

@@ -195,7 +195,14 @@ def test_a_key_that_is_in_use_is_waited_for() -> None:
 
 @pytest.mark.parametrize(
     ("text", "wait"),
-    [("7", 7.0), ("99999999999", 3600.0), ("Mon, 23 Nov 2026 09:06:00 GMT", 60.0), ("soon", None), ("", None)],
+    [
+        ("7", 7.0),
+        ("99999999999", 3600.0),
+        ("Mon, 23 Nov 2026 09:06:00 GMT", 60.0),
+        ("soon", None),
+        ("", None),
+        (f"Mon, 23 Nov {'9' * 20} 09:06:00 GMT", None),
+    ],
 )
 def test_retry_after(text: str, wait: float | None) -> None:
     assert said("cases", 503, {"retry-after": text}) == (What.LATER, wait)

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from services.ingest.api.contexts import fold
+from services.ingest.api.desk import LabDesk
+from services.ingest.api.reaper import Reaper
 from shared.db.pool import Pool
+from shared.floor import Floor
 from shared.ledger.checks import Speaker, replaces
 from shared.model.results import CheckState
 from tests.conftest import Database, FloorFor
@@ -14,6 +17,7 @@ from tests.services.ingest.api.lab import Lab, a_document, a_series, a_token, se
 
 SERIES = "series-1@example.org"
 SCOPES = ["results:write:*", "checks:write:vendor-build"]
+FAILING = [{"group": "g", "test": "a", "result": "fail"}]
 
 
 @pytest.fixture
@@ -22,9 +26,14 @@ async def owner(database: Database) -> Pool:
 
 
 @pytest.fixture
-async def lab(owner: Pool, floor_for: FloorFor) -> AsyncIterator[Lab]:
+async def floor(floor_for: FloorFor) -> Floor:
+    return await floor_for("ingest", settings())
+
+
+@pytest.fixture
+async def lab(owner: Pool, floor: Floor) -> AsyncIterator[Lab]:
     await a_series(owner)
-    async with served(await floor_for("ingest", settings()), await a_token(owner, SCOPES)) as lab:
+    async with served(floor, await a_token(owner, SCOPES)) as lab:
         yield lab
 
 
@@ -119,6 +128,54 @@ async def test_a_series_that_is_over_is_told_nothing(lab: Lab, owner: Pool) -> N
     for message in (SERIES, "never@example.org"):
         status, answer = await lab.post("runs", {"series": message, "executor": "bot"})
         assert (status, answer["errors"][0]["pointer"]) == (422, "/series")
+
+
+async def test_what_a_run_says_at_its_end_is_of_what_it_tested(lab: Lab, owner: Pool) -> None:
+    """Meanwhile a newer revision has come, the same mail in another project, and the series is over."""
+    _, run = await lab.post("runs", {"series": SERIES, "executor": "bot"})
+    series = await owner.fetchval("select id from ingest.series")
+    other = await a_series(owner)
+    await owner.execute("update ingest.series set project = 'bpf' where id = $1", other)
+    await owner.execute("update ingest.series set revision = revision + 1, state = 'superseded' where id = $1", series)
+    checks = [{"context": "vendor-build", "state": "success", "patch": 1}]
+    assert (await lab.post(f"runs/{run['run']}/finish", {"checks": checks}))[0] == 200
+    rows = await owner.fetch("select series_id, project, revision, state from ledger.checks order by patch")
+    assert [tuple(r) for r in rows] == [(series, "netdev", 1, "pending"), (series, "netdev", 1, "success")]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_run_that_gives_nothing_leaves_nothing_pending(
+    lab: Lab, owner: Pool, floor: Floor, whole: bool
+) -> None:
+    _, run = await lab.post("runs", {"series": SERIES, "executor": "bot"})
+    if whole:
+        assert (await lab.post(f"runs/{run['run']}/abandon", {"reason": "no power"}))[0] == 200
+        words = "no result: no power"
+    else:
+        await owner.execute("update ingest.lab_runs set deadline = now() - interval '1 second', beat = '2026-01-01'")
+        assert await Reaper(LabDesk(floor)).once() == 1
+        words = "no result: not heard of since 2026-01-01 00:00 UTC"
+    assert await said(owner) == [("vendor-build", 0, "warning", words)]
+    assert await told(owner) == ["warning"]
+    # It says nothing of the series: whoever has a result, whatever it is, is heard.
+    assert (await lab.post("results", on_series(executor="second", cases=FAILING)))[0] == 201
+    assert [s[2] for s in await said(owner)] == ["fail"]
+
+
+async def test_what_another_run_is_at_stays_pending(lab: Lab, owner: Pool) -> None:
+    _, first = await lab.post("runs", {"series": SERIES, "executor": "bot"})
+    _, second = await lab.post("runs", {"series": SERIES, "executor": "second"})
+    await lab.post(f"runs/{first['run']}/abandon")
+    assert [s[2] for s in await said(owner)] == ["pending"]
+    await lab.post(f"runs/{second['run']}/abandon")
+    assert [s[2] for s in await said(owner)] == ["warning"]
+
+
+async def test_a_run_given_up_takes_back_nothing(lab: Lab, owner: Pool) -> None:
+    assert (await lab.post("results", on_series()))[0] == 201
+    _, run = await lab.post("runs", {"series": SERIES, "executor": "bot", "attempt": 1})
+    await lab.post(f"runs/{run['run']}/abandon")
+    assert [s[2] for s in await said(owner)] == ["success"]
 
 
 @pytest.mark.parametrize(

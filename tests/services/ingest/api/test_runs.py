@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yarl
 
+from services.ingest.api.runs import OPEN
 from shared.clock import wall
 from shared.db.pool import Pool
 from tests.conftest import Database, FloorFor
@@ -158,6 +159,21 @@ async def test_too_many_new_names_in_a_day(owner: Pool, floor_for: FloorFor) -> 
     assert await owner.fetchval("select count(*) from ledger.cases") == 3
 
 
+async def test_a_run_has_an_end_however_small_its_batches(owner: Pool, floor_for: FloorFor) -> None:
+    await a_branch(owner)
+    async with served(await floor_for("ingest", settings(cases=2)), await a_token(owner)) as lab:
+        run = await lab.begin()
+
+        async def add(first: int) -> int:
+            cases = [{"group": "g", "test": f"t{n}", "result": "pass"} for n in (first, first + 1)]
+            return (await lab.post(f"runs/{run}/cases", {"cases": cases}))[0]
+
+        assert [await add(n) for n in (0, 2, 4, 6)] == [200] * 4
+        # What stands already may still come again.
+        assert (await add(8), await add(0), await add(7)) == (413, 200, 413)
+        assert await owner.fetchval("select count(*) from ledger.cases") == 8
+
+
 async def test_a_file_is_kept_by_what_is_in_it(lab: Lab, owner: Pool) -> None:
     run = await lab.begin()
     data = b"dmesg\n" * 100_000
@@ -194,6 +210,31 @@ async def test_a_file_over_the_cap_and_a_bomb(owner: Pool, floor_for: FloorFor, 
         assert (await lab.ask("PUT", path, data=b"no gzip", headers={"Content-Encoding": "gzip"}))[0] == 400
         assert (await lab.ask("PUT", path, data=bomb[:-9], headers={"Content-Encoding": "gzip"}))[0] in (400, 413)
     assert [p for p in (tmp_path / "blobs").rglob("*") if p.is_file()] == []
+
+
+async def test_a_remote_has_only_so_many_open_runs(lab: Lab, owner: Pool) -> None:
+    run = await lab.begin()
+    await owner.execute(
+        "insert into ledger.runs (day, project, remote, executor, branch, state, cut_id) "
+        "select day, project, remote, 'e' || n, branch, state, cut_id from ledger.runs, generate_series(2, $1) n",
+        OPEN,
+    )
+    status, told = await lab.post("runs", {"branch": BRANCH, "executor": "cx7-more"})
+    assert (status, "open runs" in told["detail"]) == (429, True)
+    # The same again is no other run.
+    assert (await lab.begin(), (await lab.post(f"runs/{run}/finish"))[0]) == (run, 200)
+    await lab.begin(executor="cx7-more")
+
+
+async def test_no_file_is_taken_on_a_full_disk(owner: Pool, floor_for: FloorFor) -> None:
+    await a_branch(owner)
+    full = settings()
+    full = full.model_copy(update={"disk": full.disk.model_copy(update={"free": 1 << 60})})
+    async with served(await floor_for("ingest", full), await a_token(owner)) as lab:
+        run = await lab.begin()
+        status, told = await lab.ask("PUT", f"/api/v1/lab/runs/{run}/artifacts/log", data=b"x")
+        assert (status, "room" in told["detail"]) == (503, True)
+        assert (await lab.post(f"runs/{run}/finish"))[0] == 200
 
 
 async def test_unknown_keys_are_faults_at_any_depth(lab: Lab) -> None:

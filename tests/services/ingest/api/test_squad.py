@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -49,6 +50,18 @@ async def test_a_submission_is_a_run(lab: Lab, owner: Pool, header: tuple[str, s
     files = await owner.fetch("select name, size from ledger.artifacts order by name")
     assert [tuple(r) for r in files] == [("log", 8), ("vmlinux", 4)]
     assert await owner.fetchval("select link from ledger.runs") == "https://lab.example/17"
+
+
+async def test_files_of_a_form_are_bounded_together(owner: Pool, floor_for: FloorFor, tmp_path: Path) -> None:
+    await a_branch(owner)
+    form = a_form()
+    for n in range(9):
+        form.add_field("attachment", bytes([n]) * 65536, filename=f"core.{n}")
+    async with served(await floor_for("ingest", settings(artifact=65536)), await a_token(owner)) as lab:
+        status, words = await lab.ask("POST", PATH, data=form)
+    assert (status, f"{8 * 65536} bytes" in words) == (413, True)
+    assert await owner.fetchval("select count(*) from ledger.runs") == 0
+    assert list((tmp_path / "blobs/incoming").iterdir()) == []
 
 
 async def test_a_plain_form_will_do(lab: Lab) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from services.ingest.api.desk import LabDesk
-from services.ingest.api.reaper import Reaper
+from services.ingest.api.reaper import AT_ONCE, Reaper
 from shared.db.pool import Pool
 from shared.floor import Floor
 from tests.conftest import Database, FloorFor
@@ -53,6 +53,16 @@ async def test_a_trial_is_no_obstacle_to_the_real_run(lab: Lab, owner: Pool) -> 
     assert (await lab.post(f"runs/{trial['run']}/abandon"))[0] == 404
 
 
+async def test_a_trial_takes_no_key_from_the_real_run(lab: Lab, owner: Pool) -> None:
+    """A lab that has tried sends the same once more in earnest, under the key that it makes of it."""
+    key = {"Idempotency-Key": "of-this-run"}
+    _, trial = await lab.post("results", a_document(), headers=key)
+    lab.token = await a_token(owner)
+    status, real = await lab.post("results", a_document(), headers=key)
+    assert (status, real["sandbox"]) == (201, False)
+    assert (await lab.post("results", a_document(), headers=key))[1]["run"] == real["run"] != trial["run"]
+
+
 async def test_only_its_own_remote_sees_it(lab: Lab, owner: Pool) -> None:
     _, told = await lab.post("results", a_document())
     lab.token = await a_token(owner, remote="wood", sandbox=True)
@@ -91,3 +101,14 @@ async def test_a_trial_is_gone_after_a_day(lab: Lab, owner: Pool, floor: Floor) 
     assert (await lab.ask("GET", f"/api/v1/lab/runs/{told['run']}"))[0] == 404
     assert (await lab.ask("GET", f"/api/v1/lab/runs/{run}"))[0] == 200
     assert await owner.fetchval("select count(*) from ledger.cases") == 0
+
+
+async def test_many_trials_are_forgotten_at_once(lab: Lab, owner: Pool, floor: Floor) -> None:
+    await owner.execute(
+        "insert into ledger.runs (day, project, remote, executor, branch, state, trial, visibility, closed) "
+        "select '2026-08-20', 'netdev', 'metal', 'e' || n, 'sandbox', 'done', true, 'operator', now() - '2 days'::interval "
+        "from generate_series(1, $1) n",
+        2 * AT_ONCE + 1,
+    )
+    await Reaper(LabDesk(floor)).once()
+    assert await owner.fetchval("select count(*) from ledger.runs") == 0

@@ -330,3 +330,13 @@ async def test_years_of_branches_cost_no_more(polled: Polled) -> None:
     text = "\n".join(row[0] for row in plan)
     assert "cuts_name" in text
     assert "Seq Scan on cuts" not in text
+
+
+async def test_names_that_a_manifest_makes_up_are_not_kept(polled: Polled) -> None:
+    for number in range(4):
+        polled.remote.list_as([])
+        polled.remote.running("vm", f"made-up-{number}")
+        polled.remote.running("nic", BRANCH)
+        await polled.round()
+    kept = await polled.owner.fetch("select branch from ingest.manifest_runs order by branch")
+    assert [row["branch"] for row in kept] == ["made-up-3", BRANCH]

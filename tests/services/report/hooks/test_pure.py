@@ -52,7 +52,8 @@ def test_retry_after_is_heard_only_where_it_is_about_load(status: int | None) ->
     [
         ("0", 0), ("120", 120), (" 5 ", 5), ("-5", None), ("1.5", None), ("", None), ("soon", None), ("٣", None),
         ("9" * 30, None), ("Mon, 23 Nov 2026 09:01:00 GMT", 60), ("Mon, 23 Nov 2026 08:00:00 GMT", 0),
-        ("Mon, 99 Nov 2026 09:01:00 GMT", None),
+        ("Mon, 99 Nov 2026 09:01:00 GMT", None), (f"Mon, {'9' * 20} Nov 2026 09:01:00 GMT", None),
+        (f"Mon, 23 Nov {'9' * 20} 09:01:00 GMT", None), (f"Mon, 23 Nov 2026 09:01:00 +{'9' * 14}", None),
     ],
 )  # fmt: skip
 def test_retry_after(text: str, seconds: float | None) -> None:

@@ -49,6 +49,21 @@ async def test_dead_receivers_delay_nobody(world: World, receiver_for: ReceiverF
     assert [json.loads(call.body)["data"]["series"] for call in good.calls] == [1, 2, 3]
 
 
+async def test_what_nobody_thought_of_hurts_the_one_that_brought_it_about(
+    world: World, receiver_for: ReceiverFor
+) -> None:
+    odd, good = await receiver_for(), await receiver_for()
+    world.names.answers[NAME] = [[OURS], ["no address at all"]]
+    hook, _ = await world.add(odd.url.replace(OURS, NAME))
+    await world.add(good.url)
+    await world.happens(an_arrival())
+    await world.rounds()
+    assert len(good.calls) == 1
+    assert [(a["outcome"], a["error"]) for a in await world.attempts(hook)] == [
+        ("failed", "the fault is ours: ValueError")
+    ]
+
+
 async def test_one_request_at_a_time_for_each_endpoint_in_the_order_of_the_log(
     world: World, receiver_for: ReceiverFor
 ) -> None:

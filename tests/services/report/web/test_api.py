@@ -80,3 +80,16 @@ async def test_branches_are_paged_and_filtered(client: aiohttp.ClientSession) ->
 
 async def test_a_token_that_does_not_hold_is_refused_even_where_none_is_needed(client: aiohttp.ClientSession) -> None:
     assert (await ask(client, "/api/v1/branches", Authorization="Bearer netci_x"))[0] == 401
+
+
+async def test_times_are_told_as_they_were_measured(client: aiohttp.ClientSession) -> None:
+    """They are kept in four bytes, and read as eight are full of digits that nobody measured."""
+    for path, word in (
+        ("/api/v1/runs/1/cases", "93.4"),
+        ("/query/results?format=l2", "0.4"),
+        ("/api/v1/contest", "93.4"),
+    ):
+        _, told = await ask(client, path)
+        text = json.dumps(told)
+        assert f" {word}" in text, path
+        assert f" {word}0" not in text, path

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from services.report.web.logs import LINE, kind_of_line, window
+from services.report.web.logs import HELD, LINE, kind_of_line, window, window_of
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,24 @@ def test_nothing_that_moves_a_terminal_is_left(data: bytes) -> None:
     for _, _, text in window(data, 1).lines:
         assert all(c.isprintable() or c in "\ufffd" or ord(c) > 0x9F for c in text)
         assert "\x1b" not in text
+
+
+@given(
+    some.lists(some.sampled_from([b"", b"a", b"\n", b"b\n", b"\n\nc", b"d\ne\n"]), max_size=12),
+    some.integers(1, 20),
+    some.integers(1, 6),
+)
+def test_it_makes_no_difference_how_a_log_comes_in_pieces(pieces: list[bytes], first: int, most: int) -> None:
+    lines = b"".join(pieces).split(b"\n")
+    lines = lines[:-1] if not lines[-1] else lines
+    part = window_of(lambda: iter(pieces), first, most)
+    first = max(1, min(first, len(lines)))
+    shown = [(first + n, "", line.decode()) for n, line in enumerate(lines[first - 1 : first - 1 + most])]
+    assert (list(part.lines), part.first, part.total) == (shown, first, len(lines))
+
+
+def test_a_page_holds_only_so_much() -> None:
+    line = b"x" * (LINE * 4) + b"\n"
+    part = window_of(lambda: (line for _ in range(2000)), 1)
+    assert part.last == HELD // (LINE * 4) + 1
+    assert part.total == 2000

@@ -9,6 +9,7 @@ import pytest
 from yarl import URL as URL_
 
 from services.report.compose import series_url
+from shared.blobs.record import keep
 from shared.model.results import Case, Result
 from tests.services.report.web.builders import BRANCH, HOSTILE, OLDER, URL, a_cut, a_series, an_opening, sha
 from tests.services.report.web.conftest import Site
@@ -209,6 +210,26 @@ async def test_a_raw_log_is_plain_text_in_a_sandbox(client: aiohttp.ClientSessio
         assert "sandbox" in answer.headers["Content-Security-Policy"]
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert b"<b>gro</b>" in await answer.read()
+
+
+async def test_a_large_file_of_a_lab_goes_out_in_pieces(site: Site, client: aiohttp.ClientSession) -> None:
+    data = b"".join(b"line %d\n" % n for n in range(1, 300_001))
+    sha = await keep(site.floor, data)
+    await site.world.owner.execute(
+        "insert into ledger.artifacts (run_id, name, sha256, size) values (1, 'console', $1, $2)", sha, len(data)
+    )
+    async with client.get("/run/1/log/console?raw=1") as answer:
+        assert (answer.status, answer.content_length, answer.content_type) == (200, len(data), "text/plain")
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+        assert await answer.read() == data
+    async with client.head("/run/1/log/console?raw=1") as answer:
+        assert (answer.status, answer.content_length) == (200, len(data))
+    text = await get(client, "/run/1/log/console?from=299999")
+    assert "line 299998" not in text
+    assert "line 300000" in text
+    site.floor.blobs.path(sha).write_bytes(b"")  # type: ignore[attr-defined]
+    async with client.get("/run/1/log/console?raw=1") as answer:
+        assert answer.status == 500
 
 
 async def test_a_page_that_has_not_changed_is_not_sent_again(client: aiohttp.ClientSession) -> None:

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from services.report.store import ReportStore
+from services.report.web.nipa.results import portions
 from shared.ledger.write import Ending
 from shared.model.results import Case, Cause, Result
 from tests.services.report.web.builders import BRANCH, OLDER, URL, a_cut, an_opening
@@ -252,3 +253,9 @@ async def test_old_days_are_left_alone(site: Site) -> None:
         for name, (index, *args) in wanted.items():
             plan = "\n".join(row[0] for row in await conn.fetch(f"explain {SQL[name]}", *args))
             assert str(index) in plan, (name, plan)
+
+
+def test_no_portion_holds_more_than_it_may_but_for_one_that_is_large_alone() -> None:
+    assert list(portions([3, 4, 3, 20, 1, 0, 9], 10)) == [slice(0, 3), slice(3, 4), slice(4, 7)]
+    assert list(portions([20, 20], 10)) == [slice(0, 1), slice(1, 2)]
+    assert list(portions([1] * 5, 10)) == [slice(0, 5)]
