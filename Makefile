@@ -52,7 +52,7 @@ format: setup-dev ## what `check` wants of layout
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup-dev ## NAME=apply|road|sync|ktap|sse: a figure against its peer, as JSON in the last line
+bench: setup-dev ## NAME=apply|road|sync|ktap|sse|results: a figure against its peer, as JSON in the last line
 	@$(BIN)/python -c 'import tests.bench.$(NAME) as b; b.main()'
 
 chaos: setup-dev packages ## ROUNDS=n SEED=n: kill everything at random; OUTAGE=2m: Patchwork in each trouble for so long
