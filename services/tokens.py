@@ -78,6 +78,8 @@ async def _create(args: argparse.Namespace, settings: Settings) -> int:
         raise Refused(f"no remote {args.remote!r} is configured; there is {known}: add [[remotes]] first")
     if unknown := [p for p in args.project if p not in settings.projects]:
         raise Refused(f"no project {', '.join(unknown)}; there is {', '.join(settings.projects)}")
+    if not args.name.strip():
+        raise Refused("a token has a name: whose it is, for lists and logs")
     order = Order(args.name, args.remote, tuple(args.scope), args.lasts, tuple(args.project), args.sandbox)
     async with connected(settings) as conn:
         minted = await create(conn, order, getpass.getuser())

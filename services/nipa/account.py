@@ -30,6 +30,11 @@ class Account:
         """Something was taken otherwise than it was written."""
         self.notes[text] += 1
 
+    @property
+    def barren(self) -> bool:
+        """Whether there was something, and none of it could be taken."""
+        return bool(self.left) and not (self.taken.total() or self.there.total() or self.notes)
+
     def as_json(self) -> Mapping[str, Any]:
         left = [
             {"kind": kind, "why": why, "count": count, "examples": self.examples[kind, why]}

@@ -58,19 +58,26 @@ def add(commands: Any) -> None:
 
 
 async def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Exit code 1 if nothing at all could be taken of what was named."""
     project, account = _project(args.project, settings), Account()
     snippet = await asyncio.to_thread(_configuration, args, project, account)
     if any((args.results, args.dsn, args.stability, args.devices)):
         await _history(args, settings, project, account)
     elif not snippet:
-        raise Refused("nothing to import was named: see netci import nipa --help")
+        named = [f"--{name}" for name in ("branches", "infos") if getattr(args, name)]
+        raise Refused(
+            f"{' and '.join(named)}: of use with --results only"
+            if named
+            else "nothing to import was named, or there is nothing in it: see netci import nipa --help"
+        )
+    code = 1 if account.barren else 0
     if args.json:
         print(json.dumps({"dry_run": args.dry_run, **account.as_json(), "configuration": snippet}, indent=1))
-        return 0
+        return code
     print("\n".join(account.lines(args.dry_run)))
     if snippet:
         print(f"\n# For netci.toml:\n\n{snippet}", end="")
-    return 0
+    return code
 
 
 def _project(name: str, settings: Settings) -> str:

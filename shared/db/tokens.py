@@ -36,7 +36,7 @@ async def create(conn: Connection, order: Order, by: str) -> Minted:
     if not timedelta(0) < order.lasts <= LONGEST:
         raise Refused("a token lasts a year at most")
     if writes(order.scopes) and not order.remote:
-        raise Refused("a token that writes results or checks is bound to one remote: name it")
+        raise Refused("a token that writes results or checks is bound to one remote: name it (--remote)")
     minted = mint()
     async with conn.transaction():
         await _insert(conn, minted, order, by, None)

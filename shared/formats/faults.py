@@ -3,14 +3,32 @@
 Places are JSON pointers (RFC 6901). Knows no format; each says its own words.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from pydantic_core import ErrorDetails
 
 from shared.errors import Refused
 
 FAULTS_KEPT = 50
 """Faults told of one document: who has more, has one fault many times."""
 _KEY_KEPT = 200
+
+_WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "is no key here",
+    "timezone_aware": "should say its time zone, as in 2026-08-20T12:05:01Z",
+    "finite_number": "should be a finite number",
+    "string_type": "should be a string",
+    "int_type": "should be an integer",
+    "int_parsing": "should be an integer",
+    "float_type": "should be a number",
+    "list_type": "should be a list",
+    "dict_type": "should be an object",
+    "model_type": "should be an object",
+    "model_attributes_type": "should be an object",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,20 @@ class Faulty(Refused):
 def pointer(path: Iterable[str | int]) -> str:
     """The path of keys and indexes as a pointer. A key longer than any of ours is cut: the pointer is for a person."""
     return "".join("/" + str(part)[:_KEY_KEPT].replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def in_words(error: ErrorDetails) -> str:
+    """What pydantic found, in words that say what is right. Whoever knows what a pattern means says so himself."""
+    kind, context = error["type"], error.get("ctx", {})
+    match kind:
+        case "literal_error":
+            return f"should be one of {context['expected']}"
+        case "string_too_long":
+            return f"should have at most {context['max_length']} characters"
+        case "too_long":
+            return f"should have at most {context['max_length']} entries, and not {context['actual_length']}"
+        case _:
+            return _WORDS.get(kind) or re.sub("^(Input|String|List|Value) should", "should", error["msg"])
 
 
 def faulty(detail: str, *path: str | int) -> Faulty:

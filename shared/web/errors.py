@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from shared.db.pool import AWAY
 from shared.errors import NetciError
 from shared.formats.clean import plain
+from shared.formats.faults import FAULTS_KEPT, Fault, Faulty, in_words, pointer
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +25,6 @@ ErrorPage = Callable[[int, str, str], str]
 """(status, title, detail) to HTML."""
 
 ERROR_PAGE: web.AppKey[ErrorPage] = web.AppKey("error_page")
-
-MOST_FAULTS = 50
 
 PROGRAM_PATHS = ("/api/", "/hooks", "/query/", "/healthz", "/readyz", "/metrics")
 
@@ -41,7 +40,8 @@ def problem(
     """``application/problem+json``. `errors` are ``{"pointer", "detail"}``; `headers` are added."""
     body: dict[str, Any] = {"type": "about:blank", "title": title_of(status), "status": status}
     body |= {k: v for k, v in (("detail", detail), ("instance", instance), ("errors", list(errors))) if v}
-    return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")
+    text = json.dumps(body, ensure_ascii=False)
+    return web.Response(text=text, status=status, headers=headers, content_type="application/problem+json")
 
 
 def title_of(status: int) -> str:
@@ -51,13 +51,9 @@ def title_of(status: int) -> str:
         return "Error"
 
 
-def pointers(exc: ValidationError) -> list[dict[str, Any]]:
+def faults_of(exc: ValidationError) -> Faulty:
     """The faults of a body, each with its JSON pointer (RFC 6901)."""
-    return [{"pointer": _pointer(e["loc"]), "detail": e["msg"]} for e in exc.errors(include_url=False)][:MOST_FAULTS]
-
-
-def _pointer(path: Sequence[object]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return Faulty(*(Fault(pointer(e["loc"]), in_words(e)) for e in exc.errors(include_url=False)))
 
 
 def wants_page(request: web.Request) -> bool:
@@ -84,7 +80,7 @@ async def answer_errors(request: web.Request, handler: Callable[..., Any]) -> we
     except web.HTTPException as exc:
         return exc if exc.status < 400 else _of_http(request, exc)
     except ValidationError as exc:
-        return problem(400, "the body does not have the shape asked for", instance=request.path, errors=pointers(exc))
+        return _of_ours(request, faults_of(exc))
     except json.JSONDecodeError as exc:
         return refuse(request, 400, f"not JSON: {exc}")
     except NetciError as exc:
@@ -104,7 +100,7 @@ def _of_ours(request: web.Request, exc: NetciError) -> web.Response:
     status, headers = getattr(exc, "status_hint", 500), exc.hints.get("headers")
     told: Mapping[str, str] | None = headers if isinstance(headers, Mapping) else None
     if isinstance(errors := exc.hints.get("errors"), Sequence) and errors:
-        return problem(status, str(exc), instance=request.path, errors=errors[:MOST_FAULTS], headers=told)
+        return problem(status, str(exc), instance=request.path, errors=errors[:FAULTS_KEPT], headers=told)
     return refuse(request, status, str(exc), told)
 
 
@@ -114,4 +110,6 @@ def _of_http(request: web.Request, exc: web.HTTPException) -> web.Response:
     detail = "" if default.startswith(f"{exc.status}:") else default
     if exc.status == 404 and not detail:
         detail = f"there is nothing at {request.path}"
+    if isinstance(exc, web.HTTPMethodNotAllowed):
+        detail = f"{request.path} takes {', '.join(sorted(exc.allowed_methods))}, and not {request.method}"
     return refuse(request, exc.status, detail, keep)

@@ -15,10 +15,11 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from shared.errors import Refused, Transient
+from shared.formats.faults import in_words
 from shared.model.tokens import Right, Token
 from shared.web.app import PATIENT
 from shared.web.auth import Gate
-from shared.web.errors import pointers, problem
+from shared.web.errors import problem
 
 C = TypeVar("C")
 
@@ -28,7 +29,9 @@ JSON_LIMIT = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One value of the path or the query; `schema` is a Python type that pydantic reads from text."""
+    """One value of the path or the query; `schema` is a Python type that pydantic reads from text. `form` tells who
+    got a pattern wrong what is right.
+    """
 
     name: str
     schema: Any = str
@@ -37,6 +40,7 @@ class Parameter:
     default: Any = None
     repeats: bool = False
     example: Any = None
+    form: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class Endpoint(Generic[C]):
     hidden: bool = False
     plain: tuple[int, ...] = ()
     """Statuses that are told in plain words, as the protocol of others has it."""
+    strict: bool = False
+    """Refuses parameters of the query that it does not know."""
 
     @property
     def template(self) -> str:
@@ -122,6 +128,8 @@ def _handler(endpoint: Endpoint[C], context: Callable[[], C], gate: Gate) -> Cal
 def _values(endpoint: Endpoint[Any], request: web.Request, adapters: Mapping[str, Any]) -> dict[str, Any]:
     """Values by name; raises Refused naming the parameter that can't be read."""
     values: dict[str, Any] = {}
+    if endpoint.strict:
+        _check_names(endpoint, request)
     for parameter in endpoint.query:
         texts = request.query.getall(parameter.name, [])
         if not texts:
@@ -137,11 +145,21 @@ def _values(endpoint: Endpoint[Any], request: web.Request, adapters: Mapping[str
     return values
 
 
+def _check_names(endpoint: Endpoint[Any], request: web.Request) -> None:
+    """A filter or an attempt that is spelled wrong and passed over would do something else than was asked."""
+    known = {parameter.name for parameter in endpoint.query}
+    if unknown := sorted(request.query.keys() - known):
+        there = f"there are {', '.join(sorted(known))}" if known else "there are none here"
+        raise Refused(f"{', '.join(unknown)[:200]}: no such parameter; {there}")
+
+
 def _value(parameter: Parameter, text: str, adapters: Mapping[str, Any]) -> Any:
     try:
         return adapters[parameter.name].validate_strings(text)
     except ValidationError as exc:
-        raise Refused(f"{parameter.name}: {exc.errors()[0]['msg']}") from None
+        error = exc.errors(include_url=False)[0]
+        right = parameter.form if error["type"] == "string_pattern_mismatch" else ""
+        raise Refused(f"{parameter.name}: {right or in_words(error)}") from None
 
 
 async def _body(endpoint: Endpoint[Any], request: web.Request) -> Any:
@@ -335,7 +353,6 @@ __all__ = [
     "Problem",
     "document",
     "mount",
-    "pointers",
     "problem",
     "read_capped",
 ]

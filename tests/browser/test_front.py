@@ -159,3 +159,11 @@ def luminance(colour: str) -> float:
     parts = [int(n) / 255 for n in re.findall(r"\d+", colour)[:3]]
     linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+async def test_a_result_is_in_sight_on_a_telephone(site: Site, browser: Browser) -> None:
+    page = await browser.new_page(viewport={"width": 360, "height": 740})
+    await page.goto(f"{site.url}/contest")
+    box = await page.locator("table.results tbody tr").first.locator(".badge").first.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 360

@@ -247,7 +247,7 @@ class _Trying:
         said = meaning("cases", answer.status, answer.headers, answer.body, self.clock())
         if said.what is not What.REJECTED or "/cases/0/result" not in said.why:
             raise Wrong(f"answered {said.why}", "is there a proxy that makes answers of its own?")
-        return f"refused, and it points at the fault: {said.why}"
+        return "refused, and the answer points at the fault: /cases/0/result"
 
     async def _artifact(self) -> str:
         answer = await self._ask(

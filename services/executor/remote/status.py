@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from services.executor.remote.config import LabSettings
@@ -22,7 +23,7 @@ def status(settings: LabSettings) -> dict[str, Any]:
 
 
 def _run(run: SpooledRun) -> dict[str, Any]:
-    state = "told" if run.over else "running" if run.begun else "waits"
+    state = "told" if run.over else "begun" if run.begun else "waits"
     return {
         "branch": run.branch.name, "executor": run.executor, "announced": run.branch.announced.isoformat(),
         "state": state, "run": run.run_id, "attempt": run.attempt, "unsent": len(run.unsent()),
@@ -30,12 +31,16 @@ def _run(run: SpooledRun) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _when(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC" if text else "never"
+
+
 def lines(facts: dict[str, Any]) -> Iterator[str]:
     """The same for a terminal, the troubles first."""
     for key, word in (("denied", "DENIED"), ("trouble", "WAITS"), ("following", "DEAF")):
         if facts[key]:
             yield f"{word:<8}{facts[key]}"
-    yield f"{'runs' if facts['running'] else 'stopped':<8}{facts['server']}, last answer {facts['contact'] or 'never'}"
+    yield f"{'runs' if facts['running'] else 'stopped':<8}{facts['server']}, last answer {_when(facts['contact'])}"
     for run in facts["runs"]:
         more = f", {run['rejected']} refused" if run["rejected"] else ""
         yield f"{run['state']:<8}{run['executor']} on {run['branch']}: {run['unsent']} records to post{more}"

@@ -11,6 +11,10 @@ from shared.model.tokens import Right, Token
 from shared.settings import OWN_CONTEXTS, Settings
 from shared.web.auth import Forbidden
 
+_UNSAID = (
+    "say in which context: by `context` where a run is begun, by `checks` in a whole run; the token does not name "
+    "exactly one"
+)
 _FORM = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
@@ -25,7 +29,7 @@ def default(token: Token, said: str | None) -> str:
         raise Forbidden(f"token {token.id} lacks a scope {Right.CHECKS}:<context>, which a run on a series needs")
     named = exact(token)
     if said is None and len(named) != 1:
-        raise Faulty(Fault("/context", "say in which context: the token does not name exactly one"), status=422)
+        raise Faulty(Fault("/context", _UNSAID), status=422)
     return said or named[0]
 
 

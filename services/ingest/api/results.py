@@ -101,8 +101,8 @@ _OTHERS = "Where the format does not say it: "
 ENDPOINTS: tuple[Endpoint[LabDesk], ...] = (
     Endpoint(
         "POST", "/api/v1/lab/results", "Post a whole run", watched(results), tag="labs", right=Right.RESULTS,
-        raw=True, patient=True, body=RunDocument, accepts=tuple(posting.BY_TYPE), headers=(KEY,), answer=RunTold,
-        status=201, also=(200,), statuses=(408, 409, 422),
+        raw=True, patient=True, strict=True, body=RunDocument, accepts=tuple(posting.BY_TYPE), headers=(KEY,),
+        answer=RunTold, status=201, also=(200,), statuses=(408, 409, 422),
         query=_query([
             ("format", str, "ours, nipa, ktap or junit; else the Content-Type says it."),
             ("branch", str, f"{_OTHERS}the branch."),

@@ -51,6 +51,8 @@ def _words(exc: Faulty | Another) -> str:
 async def _submit(desk: LabDesk, asked: Asked) -> web.Response:
     may_write(asked, asked.values["environment"])
     async with form_of(desk, asked.request, FIELDS) as form:
+        if not (form.fields or form.files):
+            raise Faulty(Fault("", f"no form with any of {', '.join(FIELDS)}, log and attachment"))
         reported = await asyncio.to_thread(squad.read, *(form.fields.get(name, b"") for name in FIELDS))
         posted = _posted(desk, asked, reported)
         digest = _digest(asked, form)

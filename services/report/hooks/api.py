@@ -283,6 +283,8 @@ def span_of(first: str, last: str) -> Span:
     """From two words, each a sequence number or a time. Raises Refused."""
     number, since = _end("from", first)
     upto, until = _end("to", last) if last else (None, None)
+    if (number and upto is not None and upto < number) or (since and until and until < since):
+        raise Refused("to: is before from")
     return Span(number or 0, upto, since, until)
 
 
@@ -315,7 +317,12 @@ def _delivery(row: Record) -> Delivery:
     )  # fmt: skip
 
 
-ID = Parameter("id", Annotated[str, Field(pattern=r"^wh_[0-9A-Za-z]{16}$")], "as it was given at registration")
+ID = Parameter(
+    "id",
+    Annotated[str, Field(pattern=r"^wh_[0-9A-Za-z]{16}$")],
+    "as it was given at registration",
+    form="looks like wh_5tqLrX0cFnbGh2Wd",
+)
 NUMBER = Parameter("delivery", Annotated[int, Field(ge=1, le=_BIG)], "the number of a delivery")
 PAGING = (
     Parameter("state", Literal["due", "sending", "delivered", "failed", "dropped"], "only these"),

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import getpass
 import json
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from services.report.hooks.sees import Wish
 from services.report.hooks.store import SQL
 from shared.clock import wall
 from shared.db.pool import Connection, Record
-from shared.errors import Refused
+from shared.errors import Missing, Refused
 from shared.floor import connected
 from shared.settings import Settings, parse_duration
 
@@ -123,11 +124,17 @@ async def _list(args: argparse.Namespace, settings: Settings) -> int:
 def _line(row: Record) -> str:
     why = f": {row['why']}" if row["why"] else ""
     last = f"last delivered {row['delivered']:%Y-%m-%d %H:%M}" if row["delivered"] else "nothing delivered yet"
-    types = " ".join(row["types"]) or "everything"
+    types = ", ".join(filter(None, (" ".join(row["types"]), *_filters(row)))) or "everything"
     return (
         f"{row['id']}  {row['state']}{why}; {row['waiting']} wait; {last}\n"
         f"    {parse(row['url']).shown} for {row['remote'] or row['made_by']}: {types}"
     )
+
+
+def _filters(row: Record) -> Iterator[str]:
+    for word in ("projects", "streams", "remotes", "series"):
+        if chosen := row[f"of_{word}"]:
+            yield f"{word} {' '.join(map(str, chosen))}"
 
 
 async def _show(args: argparse.Namespace, settings: Settings) -> int:
@@ -193,15 +200,17 @@ async def _deliveries(args: argparse.Namespace, settings: Settings) -> int:
         rows = [dict(r) for r in await conn.fetch(SQL["deliveries"], args.id, args.state, None, args.most)]
         if args.delivery is not None:
             found = await conn.fetchrow(SQL["delivery"], args.id, args.delivery)
-            rows = [] if found is None else [dict(found)]
-            attempts = await conn.fetch(SQL["attempts"], args.delivery) if rows else []
-            rows = [row | {"log": [dict(a) for a in attempts]} for row in rows]
+            if found is None:
+                raise Missing(f"no delivery {args.delivery} of {args.id}")
+            attempts = await conn.fetch(SQL["attempts"], args.delivery)
+            rows = [dict(found) | {"log": [dict(a) for a in attempts]}]
     if args.json:
         _print_json(rows)
         return 0
     for row in rows:
         why = f": {row['why']}" if row["why"] else ""
-        print(f"{row['id']} {row['state']:9} {row['type']} #{row['sequence']}, {row['attempts']} attempts{why}")
+        number = f" #{row['sequence']}" if row["sequence"] else ""
+        print(f"{row['id']} {row['state']:9} {row['type']}{number}, attempts: {row['attempts']}{why}")
         for attempt in row.get("log", ()):
             print(_attempt(attempt))
     return 0

@@ -31,6 +31,7 @@ Words = Annotated[str, Field(pattern=r"^[^\x00,]{1,200}$")]
 After = Annotated[str, Field(pattern=r"^([^\x00\t]{0,512}(\t[^\x00\t]{0,512}){2}\t[0-9]{1,4})?$")]
 Place = Annotated[str, Field(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,9}){3}$")]
 
+SECONDS = "whole seconds, as 30"
 LIMIT = Parameter("limit", Limit, "How many at most; what is more than a page holds is cut.")
 BEFORE = Parameter("before", Id, "From below this key: `next` of the page before.")
 PROJECT = Parameter("project", Text, "Of this project only.")
@@ -40,12 +41,18 @@ REMOTE = Parameter("name", Text, "Its name.", example="metal")
 RUN = Parameter("id", Id, "The number of the run.", example=1)
 
 FILTERS = (
-    Parameter("type", Types, "Types of events: `branch.cut` or `dev.netci.branch.cut.v1`.", repeats=True),
+    Parameter(
+        "type",
+        Types,
+        "Types of events: `branch.cut` or `dev.netci.branch.cut.v1`.",
+        repeats=True,
+        form=f"there is no such type; there are {', '.join(sorted(KINDS))}",
+    ),
     Parameter("project", Words, "Of these projects.", repeats=True),
     Parameter("stream", Words, "About branches of these streams.", repeats=True),
     Parameter("remote", Words, "About runs of these remotes.", repeats=True),
     Parameter("series", Words, "About these series: by number, or by the message id of a mail.", repeats=True),
-    Parameter("after", Cursor, "A cursor: everything after it."),
+    Parameter("after", Cursor, "A cursor: everything after it.", form="a cursor looks like 17 or 17-6f1c9a20"),
 )
 LAST_ID = (Parameter("Last-Event-ID", LastId, "A cursor, as browsers send it; it wins over `after`."),)
 CONTEST = (
@@ -164,14 +171,14 @@ ENDPOINTS: tuple[Endpoint[Front], ...] = (
     Endpoint(
         "GET", "/api/v1/events", "The log of events: a page, or a long poll", events,
         tag="events", answer=answers.Events, query=(
-            *FILTERS, Parameter("wait", Wait, "Seconds to wait for an event, 60 at most."), LIMIT,
-        ), headers=LAST_ID, gives=("application/json", "text/event-stream"), patient=True,
+            *FILTERS, Parameter("wait", Wait, "Seconds to wait for an event, 60 at most.", form=SECONDS), LIMIT,
+        ), headers=LAST_ID, gives=("application/json", "text/event-stream"), patient=True, strict=True,
         description="With `Accept: text/event-stream` it is the stream.",
     ),
     Endpoint(
         "GET", "/api/v1/events/stream", "Events as they happen (SSE)", stream,
-        tag="events", query=(*FILTERS, Parameter("wait", Wait, "Seconds after which the stream ends.")),
-        headers=LAST_ID, gives=("text/event-stream",), patient=True,
+        tag="events", query=(*FILTERS, Parameter("wait", Wait, "Seconds after which the stream ends.", form=SECONDS)),
+        headers=LAST_ID, gives=("text/event-stream",), patient=True, strict=True,
         description="Each event's `id` is a cursor. `event: gap` says that events before the next one are lost.",
     ),
     Endpoint(

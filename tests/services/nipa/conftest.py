@@ -34,10 +34,10 @@ def settings(database: Database, tmp_path: Path) -> Settings:
 def take(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Import:
     """Runs the command and gives its account."""
 
-    async def run(*arguments: object) -> dict[str, Any]:
+    async def run(*arguments: object, code: int = 0) -> dict[str, Any]:
         words = ["import", "nipa", "--json", *(str(word) for word in arguments)]
         args: argparse.Namespace = parser().parse_args(words)
-        assert await args.run(args, settings) == 0
+        assert await args.run(args, settings) == code
         said = capsys.readouterr().out
         account: dict[str, Any] = json.loads(said[said.index("{\n") :])
         return account

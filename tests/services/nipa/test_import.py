@@ -289,8 +289,16 @@ async def test_what_is_wrong_is_said(database: Database, take: Import, tmp_path:
     with pytest.raises(Refused, match="nothing to import"):
         await take()
     (tmp_path / "branches.json").write_text("{")
+    with pytest.raises(Refused, match="--branches: of use with --results only"):
+        await take("--branches", tmp_path / "branches.json")
     with pytest.raises(Refused, match="no JSON"):
         await take("--results", tmp_path, "--branches", tmp_path / "branches.json")
+
+
+async def test_who_could_take_nothing_says_no(database: Database, take: Import, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{")
+    account = await take("--results", tmp_path / "run.json", code=1)
+    assert [row["why"] for row in account["left"]] == ["cannot be read as JSON"]
 
 
 def test_a_practice_installation_is_the_same_every_time() -> None:

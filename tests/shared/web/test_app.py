@@ -113,12 +113,14 @@ async def test_a_path_that_is_not_there_and_a_method_that_is_not(client: Client)
     assert (await (await client.get("/api/v1/nothing")).json())["detail"] == "there is nothing at /api/v1/nothing"
     refused = await client.delete("/api/v1/things")
     assert (refused.status, refused.headers["Allow"]) == (405, "POST")
+    assert (await refused.json())["detail"] == "/api/v1/things takes POST, and not DELETE"
 
 
 async def test_faults_of_a_body_have_pointers(client: Client) -> None:
     answer = await client.post("/api/v1/things", data=json.dumps({"tests": [1, "x"]}))
     body = await answer.json()
     assert (answer.status, [e["pointer"] for e in body["errors"]]) == (400, ["/name", "/tests/1"])
+    assert body["detail"] == "/name: is required (and 1 more)"
 
 
 async def test_a_body_over_the_limit_is_413(client: Client) -> None:

@@ -196,6 +196,9 @@ async def test_formats_that_do_not_name_their_place(lab: Lab) -> None:
     bad = f"results?branch={BRANCH}&executor=cx7-drv&started=yesterday"
     status, told = await lab.post(bad, KTAP, headers={"Content-Type": "text/plain"})
     assert (status, told["errors"][0]["pointer"]) == (400, "/started")
+    typo = f"results?branch={BRANCH}&executor=cx7-drv&atempt=1"
+    status, told = await lab.post(typo, KTAP, headers={"Content-Type": "text/plain"})
+    assert (status, told["detail"].partition(";")[0]) == (400, "atempt: no such parameter")
 
 
 async def test_an_entity_in_xml_is_refused(lab: Lab) -> None:

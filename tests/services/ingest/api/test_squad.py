@@ -71,6 +71,8 @@ async def test_a_plain_form_will_do(lab: Lab) -> None:
 async def test_what_is_wrong_is_said_in_words(lab: Lab, owner: Pool) -> None:
     status, words = await lab.ask("POST", PATH, data={"tests": "{"})
     assert (status, words.startswith("/tests: not JSON")) == (400, True)
+    status, words = await lab.ask("POST", PATH, data={"test": "{}"})
+    assert (status, words) == (400, "no form with any of tests, metrics, metadata, log and attachment\n")
     status, words = await lab.ask("POST", PATH.replace("netdev", "bpf"), data={"tests": "{}"})
     assert (status, "not of bpf/net-next" in words) == (400, True)
     status, words = await lab.ask("POST", PATH.replace(BRANCH, "v6.99"), data={"tests": "{}"})
@@ -79,7 +81,7 @@ async def test_what_is_wrong_is_said_in_words(lab: Lab, owner: Pool) -> None:
     status, words = await lab.ask("POST", PATH, data=a_form({"a": "pass"}))
     assert (status, "attempt" in words) == (400, True)
     assert (await lab.ask("POST", PATH + "?attempt=1", data=a_form({"a": "pass"})))[0] == 201
-    assert await owner.fetchval("select count(*) from ingest.rejections") == 4
+    assert await owner.fetchval("select count(*) from ingest.rejections") == 5
 
 
 async def test_who_may_not_is_told_as_everywhere(lab: Lab, owner: Pool) -> None:

@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from services.__main__ import parser
 from services.report.web.app import build
-from shared.errors import Refused
+from shared.errors import Missing, Refused
 from shared.settings import Settings
 from shared.web.sse import Hub
 from tests.services.report.hooks.conftest import ReceiverFor, WorldFor
@@ -33,7 +33,8 @@ async def test_an_operators_round(
     receiver = await receiver_for("200", "500", "200")
     assert await netci(world, "list") == 0
     assert "no webhooks yet" in capsys.readouterr().out
-    assert await netci(world, "add", f"{receiver.url}in?key=1", "--type", "series.arrived", "--for", "metal") == 0
+    assert await netci(world, "add", f"{receiver.url}in?key=1", "--type", "series.arrived", "--for", "metal",
+                       "--project", "netdev") == 0  # fmt: skip
     hook, secret = capsys.readouterr().out.split()[:2]
     assert re.fullmatch(r"wh_\w{16}", hook)
     receiver.secrets.append(secret)
@@ -49,7 +50,7 @@ async def test_an_operators_round(
     assert await netci(world, "list") == 0
     line = capsys.readouterr().out
     assert f"{hook}  active" in line
-    assert "for metal: dev.netci.series.arrived.v1" in line
+    assert "for metal: dev.netci.series.arrived.v1, projects netdev" in line
     assert "key=1" not in line
     assert await netci(world, "pause", hook, "--why", "moving") == 0
     assert await netci(world, "resume", hook) == 0
@@ -60,6 +61,8 @@ async def test_an_operators_round(
     assert (newest["type"], newest["state"]) == ("dev.netci.series.arrived.v1", "due")
     assert await netci(world, "deliveries", hook, str(newest["id"])) == 0
     assert "1. " in capsys.readouterr().out
+    with pytest.raises(Missing, match=f"no delivery 999 of {hook}"):
+        await netci(world, "deliveries", hook, "999")
     assert await netci(world, "rotate", hook) == 0
     assert capsys.readouterr().out.startswith("whsec_")
     assert await netci(world, "show", hook) == 0
@@ -76,6 +79,7 @@ async def test_an_operators_round(
     [
         (("add", "http://127.0.0.2:9999/", "--for", "nobody"), "no remote 'nobody' is configured"),
         (("add", "http://127.0.0.2:9999/", "--type", "no.such"), "no event type no.such"),
+        (("redeliver", "wh_0", "--from", "9", "--to", "3"), "to: is before from"),
         (("redeliver", "wh_0"), "give the number of a delivery, or --from"),
     ],
 )

@@ -47,11 +47,23 @@ def test_the_document_of_the_product_has_both_rooms() -> None:
         ("/api/v1/series?before=x", "before"),
         ("/api/v1/runs/x", "id"), ("/api/v1/runs/1/cases?after=x", "after"), ("/api/v1/contest?pass=perhaps", "pass"),
         ("/api/v1/events?type=no.such", "type"), ("/api/v1/events?after=x", "after"), ("/api/v1/events?wait=x", "wait"),
+        ("/api/v1/events?typ=branch.cut", "typ"), ("/api/v1/events/stream?typ=branch.cut", "typ"),
     ],
 )  # fmt: skip
 async def test_what_is_wrong_is_named(client: aiohttp.ClientSession, path: str, word: str) -> None:
     status, problem = await ask(client, path)
     assert (status, problem["detail"].partition(":")[0]) == (400, word)
+
+
+async def test_what_is_right_is_said_in_words(client: aiohttp.ClientSession) -> None:
+    for query, words in (
+        ("type=branch.cutt", "there is no such type; there are branch.cut, check.done, "),
+        ("after=x", "a cursor looks like 17"), ("wait=1e9", "whole seconds"), ("limit=x", "should be an integer"),
+        ("typ=branch.cut", "no such parameter; there are after, "),
+    ):  # fmt: skip
+        _, problem = await ask(client, f"/api/v1/events?{query}")
+        assert words in problem["detail"]
+        assert "pattern" not in problem["detail"]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/branches", "/branches.json", "/api/v1/events", "/api/v1/openapi.json"])
