@@ -1,7 +1,7 @@
 """Which events a reader may see: the one place that says so, for the stream, pages, long polls and webhooks. Pure.
 
-Without a token: what is public. With `events:read`: what its projects keep for themselves as well, and all that is
-told of its own remote's runs, whoever else may see those. With `admin`: everything.
+Without a token: what is public. With `events:read`: what its projects keep for themselves as well. With that or
+`hooks:manage`: all that is told of its own remote's runs, whoever else may see those. With `admin`: everything.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from shared.model.tokens import Right, Token
 class Audience:
     """A reader's rights. `projects` None: the events of all projects that are theirs alone."""
 
-    all: bool = False
     projects: frozenset[str] | None = frozenset()
     remote: str = ""
+    all: bool = False
 
     def sees(self, visibility: str, project: str, remote: str) -> bool:
         """Whether an event of this visibility and project, about a run of `remote` ("": about none), is for it."""
@@ -27,7 +27,7 @@ class Audience:
 
 
 ANYBODY = Audience()
-EVERYTHING = Audience(all=True, projects=None)
+EVERYTHING = Audience(None, all=True)
 
 
 def audience_of(token: Token | None) -> Audience:
@@ -36,6 +36,6 @@ def audience_of(token: Token | None) -> Audience:
         return ANYBODY
     if token.admin:
         return EVERYTHING
-    if not token.may(Right.EVENTS):
-        return ANYBODY
-    return Audience(projects=frozenset(token.projects) if token.projects else None, remote=token.remote)
+    reads, hooks = token.may(Right.EVENTS), token.may(Right.HOOKS)
+    projects = (frozenset(token.projects) or None) if reads else frozenset()
+    return Audience(projects, token.remote if reads or hooks else "")

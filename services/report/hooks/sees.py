@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from shared.events import Envelope
 from shared.model.tokens import Right, Token
+from shared.web.audience import EVERYTHING, Audience, audience_of
 
 OPERATOR = Token("", "an operator", "", ())
 
@@ -83,12 +84,12 @@ def _colleague(remote: str, tokens: Mapping[str, Held], now: datetime) -> Token 
 
 
 def sees(hook: Owned, token: Token, event: Envelope) -> bool:
-    """Whether this may be told: public things to all, a project's own to who reads it, a lab's to that lab."""
-    if event.visibility == "public" or token.admin:
-        return True
-    remote = hook.remote if token is OPERATOR else token.remote
-    if remote and event.data.get("remote") == remote:
-        return True
-    if token is OPERATOR:
-        return hook.sees == "operator" or (hook.sees == "project" and event.visibility == "project")
-    return event.visibility == "project" and token.reads(event.project)
+    """Whether this may be told to who has the rights of `token`."""
+    audience = _of_operator(hook) if token is OPERATOR else audience_of(token)
+    return audience.sees(event.visibility, event.project, str(event.data.get("remote") or ""))
+
+
+def _of_operator(hook: Owned) -> Audience:
+    if hook.sees == "operator":
+        return EVERYTHING
+    return Audience(projects=None if hook.sees == "project" else frozenset(), remote=hook.remote)

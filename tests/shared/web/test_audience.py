@@ -12,7 +12,14 @@ def a_token(*scopes: str, remote: str = "metal", projects: tuple[str, ...] = ())
 
 def test_without_the_right_a_token_shows_what_anybody_sees() -> None:
     assert audience_of(None) == ANYBODY
-    assert audience_of(a_token("results:write:*", "hooks:manage")) == ANYBODY
+    assert audience_of(a_token("results:write:*")) == ANYBODY
+
+
+def test_who_manages_its_remotes_webhooks_sees_what_is_told_of_that_remote_and_no_more() -> None:
+    manager = audience_of(a_token("hooks:manage"))
+    assert manager.sees("operator", "netdev", "metal")
+    assert not manager.sees("project", "netdev", "")
+    assert not manager.sees("operator", "netdev", "other")
 
 
 def test_an_admin_sees_everything() -> None:
