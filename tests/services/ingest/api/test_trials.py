@@ -106,8 +106,7 @@ async def test_a_trial_is_gone_after_a_day(lab: Lab, owner: Pool, floor: Floor) 
 async def test_many_trials_are_forgotten_at_once(lab: Lab, owner: Pool, floor: Floor) -> None:
     await owner.execute(
         "insert into ledger.runs (day, project, remote, executor, branch, state, trial, visibility, closed) "
-        "select '2026-08-20', 'netdev', 'metal', 'e' || n, 'sandbox', 'done', true, 'operator', "
-        "now() - '2 days'::interval "
+        "select '2026-08-20', 'netdev', 'metal', 'e' || n, 'sandbox', 'done', true, 'operator', now() - interval '2d' "
         "from generate_series(1, $1) n",
         2 * AT_ONCE + 1,
     )
