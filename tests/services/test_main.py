@@ -19,6 +19,7 @@ import pytest
 from services.__main__ import CLASSES, ROOMS, find_config, main, parser
 from shared.errors import InfraError, Missing, Refused
 from tests.e2e.programs import free_listen
+from tests.services.report.web.builders import settings_for
 
 
 def test_every_room_has_its_class() -> None:
@@ -182,3 +183,9 @@ def test_a_room_apart_wants_a_migrated_database(folder: Path) -> None:
     _, told = run.communicate(timeout=60)
     assert run.returncode == 3
     assert "does not answer" in told
+
+
+async def test_a_token_has_a_name(tmp_path: Path) -> None:
+    args = parser().parse_args(["token", "create", " ", "--scope", "events:read"])
+    with pytest.raises(Refused, match="a token has a name"):
+        await args.run(args, settings_for(tmp_path))

@@ -321,7 +321,7 @@ ID = Parameter(
     "id",
     Annotated[str, Field(pattern=r"^wh_[0-9A-Za-z]{16}$")],
     "as it was given at registration",
-    form="looks like wh_5tqLrX0cFnbGh2Wd",
+    form="an id looks like wh_5tqLrX0cFnbGh2Wd",
 )
 NUMBER = Parameter("delivery", Annotated[int, Field(ge=1, le=_BIG)], "the number of a delivery")
 PAGING = (

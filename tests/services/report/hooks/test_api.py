@@ -211,10 +211,7 @@ async def test_there_are_only_so_many(site: Site) -> None:
     assert (status, problem["detail"]) == (400, "20 webhooks are enough: remove one first")
 
 
-@pytest.mark.parametrize(
-    "between",
-    [{"from": "yesterday"}, {"from": "2026-11-23T09:00:00"}, {"from": "1", "to": "x"}],
-)
+@pytest.mark.parametrize("between", [{"from": "yesterday"}, {"from": "2026-11-23T09:00:00"}, {"from": "1", "to": "x"}])
 async def test_ends_of_a_range_are_numbers_or_times_with_a_zone(
     site: Site, receiver_for: ReceiverFor, between: dict[str, str]
 ) -> None:
