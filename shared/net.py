@@ -64,8 +64,11 @@ class Reach:
             return _is_open(ip)
         if (carried := _carried(ip)) is not None:
             return self._may(carried)
-        # Relays of 6to4 take the packet out of its wrapping wherever they stand, so both must be of the open internet.
-        return ip in _GLOBAL_UNICAST and _is_open(ip) and (ip.sixtofour is None or self._may(ip.sixtofour))
+        if ip.sixtofour is not None:
+            # Relays of 6to4 take the packet out of its wrapping wherever they stand. Whether the wrapping itself is of
+            # the open internet, versions of Python disagree.
+            return self._may(ip.sixtofour)
+        return ip in _GLOBAL_UNICAST and _is_open(ip)
 
     async def addresses(self, host: str, port: int) -> tuple[str, ...]:
         """All addresses of a host, to connect to these and to no other.

@@ -308,7 +308,7 @@ async def test_nothing_got_out(scene: Scene) -> None:
     refs = git(stage.folder / "testing.git", "for-each-ref", "--format=%(refname)").decode().split()
     assert all(ref.startswith(("refs/heads/net-next-", "refs/tags/netci/")) for ref in refs), refs
     assert {path.name for path in stage.folder.iterdir()} == {
-        "world", "hosts", "data", "testing.git", "netci.toml", "netci.log",
+        "world", "hosts", "guest", "data", "testing.git", "netci.toml", "lab.toml", "webhooks.key", "netci.log",
     }  # fmt: skip
 
 
