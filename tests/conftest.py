@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from shared.blobs.disk import DiskBlobs
@@ -21,6 +22,10 @@ from shared.db.pool import Pool, connect, open_pool
 from shared.db.sequencer import sequence
 from shared.floor import Floor, make_bus
 from shared.settings import Settings
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("netci", deadline=None)
+hypothesis.settings.load_profile("netci")
 
 _numbers = itertools.count(1)
 

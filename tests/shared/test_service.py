@@ -112,7 +112,8 @@ PROGRAM = """
 import asyncio, sys
 from pathlib import Path
 from shared import log, service
-from shared.service import Readiness, run_rooms, stop_on_signals
+from shared.service import Readiness, run_rooms
+from shared.signals import stop_on_signals
 from tests.shared.test_service import made, stay
 from shared.settings import parse
 
