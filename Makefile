@@ -39,14 +39,14 @@ run: setup ## all rooms in one process, with ./netci.toml
 	@$(BIN)/python -m services up
 
 test: setup-dev packages ## every test, with real PostgreSQL, RabbitMQ, OpenSSH and Chromium
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup-dev ## format, lint, import contracts, types, fast tests: green at every commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not slow'
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 format: setup-dev ## what `check` wants of layout
 	$(BIN)/ruff format .

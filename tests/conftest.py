@@ -42,10 +42,20 @@ SLOW = (
 """What plays out over machines, outages and minutes: `make test` runs it, `make check` does not."""
 
 
+LONGEST = (
+    "tests/chaos/test_chaos.py", "tests/e2e/test_hostile.py", "tests/e2e/test_stream_stress.py",
+    "tests/chaos/test_outages.py", "tests/e2e/test_openapi.py", "tests/services/report/hooks/test_killed.py",
+    "tests/contract/test_bus.py", "tests/e2e/test_run_a_remote.py", "tests/shared/practice/test_hosts.py",
+    "tests/e2e/", "tests/services/ingest/", "tests/contract/",
+)  # fmt: skip
+"""Begun first, in this order: a long one that is left for the end has one worker wait for the other."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(SLOW):
             item.add_marker("slow")
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if item.nodeid.startswith(name)), 99))
 
 
 TEMPLATE = "netci_template"
