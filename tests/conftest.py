@@ -43,9 +43,9 @@ SLOW = (
 
 
 LONGEST = (
-    "tests/chaos/test_chaos.py", "tests/e2e/test_hostile.py", "tests/e2e/test_stream_stress.py",
-    "tests/chaos/test_outages.py", "tests/e2e/test_openapi.py", "tests/services/report/hooks/test_killed.py",
-    "tests/contract/test_bus.py", "tests/e2e/test_run_a_remote.py", "tests/shared/practice/test_hosts.py",
+    "tests/chaos/test_chaos.py", "tests/services/report/hooks/test_killed.py", "tests/shared/practice/test_hosts.py",
+    "tests/e2e/test_stream_stress.py", "tests/e2e/test_openapi.py", "tests/e2e/test_hostile.py",
+    "tests/chaos/test_outages.py", "tests/e2e/test_run_a_remote.py", "tests/contract/test_bus.py",
     "tests/e2e/", "tests/services/ingest/", "tests/contract/",
 )  # fmt: skip
 """Begun first, in this order: a long one that is left for the end has one worker wait for the other."""

@@ -73,10 +73,24 @@ async def _refs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """The ref is there; what is wanted is heard."""
+    """The ref is there; what is wanted is heard, and that we have none of what they have.
+
+    git offers what it has in portions, and wants an answer to each: how many there are depends on what was applied
+    before.
+    """
     await _say(writer, _line(_REFS) + b"0000")
-    await reader.readuntil(b"done\n")
+    ends = 0
+    while (line := await _heard(reader)) != b"done\n":
+        ends += not line
+        if not line and ends > 1:
+            await _say(writer, _line(b"NAK\n"))
     await _say(writer, _line(b"NAK\n"))
+
+
+async def _heard(reader: asyncio.StreamReader) -> bytes:
+    """One of git's lines, "" at the end of a portion."""
+    length = int(await reader.readexactly(4), 16)
+    return await reader.readexactly(length - 4) if length else b""
 
 
 async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -4,7 +4,7 @@ What is too large is refused when that is seen, without reading on; what comes t
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from io import BytesIO
@@ -24,10 +24,18 @@ SILENCE = timedelta(seconds=30)
 """Between two pieces of a body."""
 WHOLE = timedelta(minutes=10)
 SMALL = 1 << 20
+HANDFUL = 1 << 16
+"""Bytes that are read in a millisecond or two."""
 
 READ = web.RequestKey("read", int)
 
 _M = TypeVar("_M", bound=BaseModel)
+_R = TypeVar("_R")
+
+
+async def aside(size: int, read: Callable[[], _R]) -> _R:
+    """What `read` makes of a body of `size` bytes: in a thread, unless changing to one takes longer than reading."""
+    return read() if size <= HANDFUL else await asyncio.to_thread(read)
 
 
 async def pieces(request: web.Request, limit: int) -> AsyncIterator[bytes]:

@@ -1,15 +1,15 @@
 """A whole run in one request, in our own format or in one that others speak."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from services.ingest.api import checking, place
 from services.ingest.api import posted as posting
-from services.ingest.api.bodies import body_of
+from services.ingest.api.bodies import aside, body_of
 from services.ingest.api.desk import LabDesk
 from services.ingest.api.models import RunTold
 from services.ingest.api.once import KEY, Told, digest_of, once
@@ -40,8 +40,9 @@ async def results(desk: LabDesk, asked: Asked) -> web.Response:
         known = ", ".join(posting.FORMATS)
         raise web.HTTPUnsupportedMediaType(text=f"send one of {', '.join(posting.BY_TYPE)}, or say ?format= of {known}")
     async with body_of(desk, asked.request) as data:
-        posted = await asyncio.to_thread(posting.read, kind, data, asked.values, desk.floor.clock(), desk.labs.cases)
-        digest = await asyncio.to_thread(digest_of, asked, data)
+        read = partial(posting.read, kind, data, asked.values, desk.floor.clock(), desk.labs.cases)
+        posted = await aside(len(data), read)
+        digest = await aside(len(data), partial(digest_of, asked, data))
     may_write(asked, posted.executor)
     return await once(desk, asked, digest, lambda conn: store(desk, conn, asked.holder, posted, digest))
 
