@@ -126,14 +126,18 @@ async def _of_cuts(stage: Stage, conn: Connection, names: _Names) -> dict[str, s
     return found
 
 
+BY_THE_CLOCK = ("run.progress", "remote.changed")
+"""Told at most once a second, or because something is late and then comes: how often depends on the time it takes."""
+
+
 async def _events(conn: Connection, names: _Names) -> dict[str, str]:
     """How often each thing was told, and for verdicts in which order."""
     counts: Counter[str] = Counter()
     told: dict[str, list[str]] = {}
     for row in await conn.fetch(EVENTS):
         kind, data = row["type"].removeprefix("dev.netci."), row["data"]
-        if kind.startswith("run.progress"):
-            continue  # At most once a second: how often depends on the clock.
+        if kind.startswith(BY_THE_CLOCK):
+            continue
         who = _subject(names, data)
         counts[f"events {kind} {who}"] += 1
         if kind.startswith("verdict."):
