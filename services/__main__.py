@@ -5,6 +5,7 @@ The only file that sees every room.
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -14,16 +15,19 @@ from typing import Any
 
 from services import looking, running, tokens, upkeep
 from shared import log
-from shared.errors import NetciError, Refused, first_of
+from shared.errors import Missing, NetciError, Refused, first_of
 from shared.floor import Floor
 from shared.service import MakeRoom, Room
 from shared.settings import Settings, load
 
-ROOMS = ("ingest", "branch", "executor", "report")
+ROOMS = ("ingest", "branch", "executor", "checks", "report")
+PACKAGES = ("ingest", "branch", "executor", "report")
+"""Where the rooms are. `checks` is executor's other half: what runs hostile code has no key of any machine."""
 CLASSES = {
     "ingest": "services.ingest.app:IngestRoom",
     "branch": "services.branch.app:BranchRoom",
     "executor": "services.executor.app:ExecutorRoom",
+    "checks": "services.executor.checks_app:ChecksRoom",
     "report": "services.report.app:ReportRoom",
 }
 """Named, not imported: `netci cut` need not load the web, nor a room apart the libraries of the others."""
@@ -38,7 +42,8 @@ Start here:
   netci token create …   let an outside lab post results
 
 The configuration is --config, else $NETCI_CONFIG, else ./netci.toml, else /etc/netci/netci.toml.
-Exit codes: 0 done, 1 no (the answer or outcome is bad), 2 wrong use or configuration, 3 something broke or is away.
+Exit codes: 0 done, 1 no (the answer or outcome is bad), 2 wrong use or configuration, 3 something broke or is away,
+130 broken off by Ctrl-C, 141 whoever read the output has gone.
 """
 
 
@@ -79,15 +84,17 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--config", type=Path, default=None, metavar="FILE", help="the configuration (TOML)")
-    top.add_argument("--log", default="info", choices=("debug", "info", "warning", "error"), help="how much to log")
+    top.add_argument(
+        "--log", choices=("debug", "info", "warning", "error"), help="how much to log; default: info, of check nothing"
+    )  # fmt: skip
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     running.add(commands, makers, ROOMS)
     upkeep.add(commands)
     looking.add(commands, ROOMS)
     tokens.add(commands)
     import_module("services.nipa.cli").add(commands)
-    for room in ROOMS:
-        import_module(f"services.{room}.cli").add(commands)
+    for package in PACKAGES:
+        import_module(f"services.{package}.cli").add(commands)
     return top
 
 
@@ -106,10 +113,12 @@ def find_config(given: Path | None) -> Path:
 def main(argv: Sequence[str] | None = None) -> None:
     """The program."""
     args = parser().parse_args(argv)
-    log.configure(level=args.log)
+    log.configure(level=args.log or getattr(args, "quiet", "info"))
     try:
         settings: Settings | None = None if getattr(args, "bare", False) else load(find_config(args.config))
         code = asyncio.run(_run(args, settings))
+        # Here, where a reader that has gone is still noticed in peace.
+        sys.stdout.flush()
     except KeyboardInterrupt:
         code = 130
     except BaseExceptionGroup as group:
@@ -122,13 +131,21 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _end(exc: BaseException, whole: BaseException) -> int:
     """The exit code of an error that a person can do something about; a bug of ours is raised as it is."""
     match exc:
-        case Refused():
+        case Refused() | Missing():
             return _complain(exc, 2)
         case BrokenPipeError():
-            return 1
+            return _unread()
         case NetciError() | OSError():
             return _complain(exc, 3)
     raise whole
+
+
+def _unread() -> int:
+    """The exit code where the reader of our output has gone, as of ``| head``: that of a shell for SIGPIPE."""
+    # What is still in buffers is written when Python ends, and would be complained of.
+    with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return 141
 
 
 async def _run(args: Any, settings: Settings | None) -> int:

@@ -55,6 +55,11 @@ def _say(facts: dict[str, Any]) -> list[str]:
         lines += [f"        {_branch(branch)}" for branch in stream["branches"][:3]]
     for run in facts["runs"]:
         lines.append(f"run     {run['remote']}/{run['executor']} on {run['branch']}, expected by {run['expected_end']}")
+    for size in facts["checks"]["sizes"]:
+        until = f", done about {size['until']}" if size["until"] else ""
+        lines.append(
+            f"checks  {size['project']}, {size['lane']}: {size['running']} running, {size['waiting']} waiting{until}"
+        )
     for queue in facts["queues"]:
         if queue["due"] or queue["dead"]:
             lines.append(f"queue   {queue['name']}: {queue['due']} due, {queue['dead']} dead letters")

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.arguments import duration
 from shared.db.tokens import LONGEST, Order, create, listed, revoke, rotate
 from shared.errors import Refused
 from shared.floor import connected
 from shared.model.tokens import GLOBBED, Minted, Right, Scope
-from shared.settings import Settings, parse_duration
+from shared.settings import Settings
 
 SCOPES = ", ".join(f"{r}:GLOB" if r in GLOBBED else str(r) for r in Right)
 
@@ -32,7 +33,7 @@ def add(commands: Any) -> None:
         description="Make a second token with the same rights. The old one holds for --overlap more, then no longer.",
     )  # fmt: skip
     turn.add_argument("id", help="as `netci token list` shows it")
-    turn.add_argument("--overlap", type=_duration, default=timedelta(days=7), metavar="TIME", help="default 7d")
+    turn.add_argument("--overlap", type=duration, default=timedelta(days=7), metavar="TIME", help="default 7d")
     turn.add_argument("--json", action="store_true")
     turn.set_defaults(run=_rotate)
     gone = verbs.add_parser("revoke", help="refuse it from now on")
@@ -50,7 +51,7 @@ def _add_create(verbs: Any) -> None:
     make.add_argument("--remote", default="", help="the remote it speaks for; needed for all that writes")
     make.add_argument("--scope", action="append", required=True, type=_scope, metavar="SCOPE", help="repeatable")
     make.add_argument("--project", action="append", default=[], help="whose events it may read; default: all")
-    make.add_argument("--lasts", type=_duration, default=LONGEST, metavar="TIME", help="at most 365d, the default")
+    make.add_argument("--lasts", type=duration, default=LONGEST, metavar="TIME", help="at most 365d, the default")
     make.add_argument("--sandbox", action="store_true", help="for trying: what it posts counts for nothing")
     make.add_argument("--json", action="store_true")
     make.set_defaults(run=_create)
@@ -61,15 +62,6 @@ def _scope(text: str) -> Scope:
         return Scope.parse(text)
     except ValueError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from None
-
-
-def _duration(text: str) -> timedelta:
-    try:
-        value = parse_duration(text)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from None
-    assert isinstance(value, timedelta)
-    return value
 
 
 async def _create(args: argparse.Namespace, settings: Settings) -> int:

@@ -17,6 +17,7 @@ from typing import Any, Self
 import httpx
 
 from shared.errors import Transient
+from shared.formats.retry_after import seconds_asked
 from shared.metrics import OUTSIDE, OUTSIDE_SECONDS
 
 BODY_LIMIT = 64 << 20
@@ -38,8 +39,7 @@ class Answer:
 
     def retry_after(self, most: float) -> float | None:
         """Seconds that the server asks us to wait, `most` if it asks for more; None if it names none, or a date."""
-        text = self.headers.get("retry-after", "").strip()
-        return min(float(text), most) if text.isascii() and text.isdigit() else None
+        return seconds_asked(self.headers.get("retry-after", ""), most)
 
     def text(self) -> str:
         return self.body.decode("utf-8", "replace")

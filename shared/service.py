@@ -16,6 +16,7 @@ import structlog
 
 from shared.db.bells import Bells
 from shared.db.keep import Keeping
+from shared.db.lease import LETTING_GO
 from shared.db.outbox import SQL
 from shared.db.pool import AWAY
 from shared.db.sequencer import sequence
@@ -145,7 +146,7 @@ async def _beat_on(floor: Floor, rooms: list[str], name: str) -> Never:
             await asyncio.sleep(5)
     finally:
         with contextlib.suppress(*AWAY):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(LETTING_GO):
                 await floor.pool.execute(SQL["forget_processes"], name)
 
 

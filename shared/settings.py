@@ -9,7 +9,9 @@ import ipaddress
 import os
 import re
 import tomllib
+from collections.abc import Collection
 from datetime import timedelta
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -26,6 +28,7 @@ from pydantic import (
 )
 
 from shared.errors import Refused
+from shared.model.ids import OWN_REMOTE
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(?P<n>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d|w)")
@@ -188,7 +191,7 @@ class Triage(Table):
 
 
 def preset(name: str) -> dict[str, Any]:
-    """The triage rules that ship with us under `name`; {} if there are none."""
+    """The rules that ship with us under `name`; {} if there are none."""
     file = resources.files("shared").joinpath("presets", f"{name}.toml")
     return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
 
@@ -234,6 +237,36 @@ class Labs(Table):
     longest: Duration = timedelta(hours=24)
 
 
+class Checking(Table):
+    """Our own checks of this project's series. `check` has a table of options for each, which its rack validates.
+
+    A table with a `folder` adds a script; `folders` are folders of such folders, as NIPA's ``tests``.
+    """
+
+    preset: Literal["", "netdev"] = ""
+    use: tuple[Context, ...] = Field(default=(), description="which; the preset's and all scripts, if left out")
+    leave: tuple[Context, ...] = Field(default=(), description="and which of these not")
+    folders: tuple[Path, ...] = ()
+    check: dict[Context, dict[str, Any]] = {}
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The checks that are asked, as far as they are named: who runs them knows the others."""
+        ships = self._ships
+        scripts = (name for name, options in self.check.items() if "folder" in options)
+        usual = (*ships.get("use", ()), *scripts)
+        return frozenset(self.use or usual) - {*self.leave, *(() if self.use else ships.get("leave", ()))}
+
+    @property
+    def all_named(self) -> bool:
+        """Whether no other is asked: neither a script of a folder, nor whatever there is."""
+        return bool(self.use or (self._ships.get("use") and not self.folders))
+
+    @cached_property
+    def _ships(self) -> dict[str, Any]:
+        return preset(f"checks-{self.preset}") if self.preset else {}
+
+
 class Project(Table):
     post: Literal["off", "shadow", "on"] = "shadow"
     patchwork: Patchwork | None = None
@@ -243,6 +276,7 @@ class Project(Table):
     series_push: Address = Field(default="", description="where applied series are pushed; default: a stream's push")
     series_public: Address = ""
     checks: tuple[Context, ...] = Field(default=(), description="contexts of labs' checks of series that are posted")
+    checking: Checking | None = None
     committer_name: str = "netci"
     committer_email: str = "netci@localhost"
 
@@ -257,14 +291,30 @@ class Project(Table):
                 raise ValueError(f"streams.{name}.context: {stream.context!r} is that of {contexts[stream.context]}")
             if stream.context in OWN_CONTEXTS:
                 raise ValueError(f"streams.{name}.context: {stream.context!r} is used for the series itself")
+            if stream.context in self.own_checks:
+                raise ValueError(f"streams.{name}.context: {stream.context!r} is used by one of our own checks")
             contexts[stream.context] = name
-        if taken := [c for c in self.checks if c in contexts or c in OWN_CONTEXTS]:
+        if taken := [c for c in self.checks if c in contexts or c in OWN_CONTEXTS or c in self.own_checks]:
             raise ValueError(f"checks: {', '.join(taken)} is ours; a lab's check needs a context of its own")
-        known = OWN_CONTEXTS | contexts.keys()
+        self._check_gates(OWN_CONTEXTS | contexts.keys() | self.own_checks)
+        return self
+
+    def _check_gates(self, known: Collection[str]) -> None:
+        if self.checking is not None and not self.checking.all_named:
+            return
         for name, stream in self.streams.items():
             if unknown := [c for c in stream.gate if c not in known]:
                 raise ValueError(f"streams.{name}.gate: nothing produces {', '.join(unknown)}")
-        return self
+
+    @property
+    def own_checks(self) -> frozenset[str]:
+        """The contexts in which our own checks speak, as far as the configuration names them."""
+        return self.checking.names if self.checking is not None else frozenset()
+
+    @property
+    def our_contexts(self) -> frozenset[str]:
+        """The contexts that are ours, in which no lab speaks."""
+        return OWN_CONTEXTS | self.own_checks | {stream.context for stream in self.streams.values()}
 
     def takes(self, stream: Stream) -> tuple[str, ...]:
         """The trees whose series join `stream`."""
@@ -288,6 +338,13 @@ class Remote(Table):
     poll: Duration = timedelta(seconds=60)
 
 
+class CrashIgnore(Table):
+    """Crashes of the kernel that fail no test, and why: people will ask."""
+
+    pattern: str = Field(min_length=1, description="a glob on the title, the fingerprint or NIPA's fingerprint")
+    reason: str = Field(min_length=1)
+
+
 class Executor(Table):
     """An executor, ours or a lab's. `suite` and `driver` are validated by the rack that their `kind` names, also at
     start.
@@ -299,6 +356,7 @@ class Executor(Table):
     driver: dict[str, Any]
     retries: int = Field(default=1, ge=0, le=5)
     deadline: Duration = timedelta(minutes=170)
+    crash_ignore: tuple[CrashIgnore, ...] = ()
 
 
 class ExecutorTable(Executor):
@@ -323,6 +381,45 @@ class HookIn(Table):
         return f"/hooks/git/{self.project}/{self.tree}" if self.tree else f"/hooks/patchwork/{self.project}"
 
 
+def _range_of_users(text: str) -> str:
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal() and 0 < int(first) < int(last) < 1 << 31):
+        raise ValueError('a range of user ids like "61000-61063"')
+    return text
+
+
+class Builder(Table):
+    """A machine that builds in our place, reached by SSH, with netci and the toolchains on it."""
+
+    host: str = Field(description="user@host:port")
+    key_file: Path
+    known_hosts: Path
+    config: str = Field(default="/etc/netci/netci.toml", description="there, with the same projects")
+    command: tuple[str, ...] = Field(default=("netci",), min_length=1, description="what netci is called there")
+    folder: str = Field(default="netci-builder", pattern=r"^[A-Za-z0-9._-]+$", description="below the login's home")
+    time_limit: Duration = timedelta(hours=6)
+
+
+class Checks(Table):
+    """How checks run on this machine. Sizes are bytes."""
+
+    isolation: Literal["auto", "bare"] = Field(
+        default="auto", description="bare: none at all, shown on the status page"
+    )
+    hands: int = Field(default=0, ge=0, le=256, description="commands at one time; 0: as many as processors")
+    builds: int = Field(default=1, ge=0, le=64, description="series that are built at one time")
+    memory: int = Field(default=4 << 30, ge=64 << 20, description="of one command")
+    processes: int = Field(default=512, ge=8)
+    output: int = Field(default=16 << 20, ge=1 << 16)
+    disk: int = Field(default=4 << 30, ge=1 << 20, description="that one command may write")
+    cache: int = Field(default=40 << 30, ge=1 << 26, description="object folders and compiler cache, all together")
+    path: tuple[Path, ...] = Field(default=(), description="folders of more tools, seen read-only in the cage")
+    users: Annotated[str, AfterValidator(_range_of_users)] = Field(
+        default="61000-61063", description="that are nobody's; as root, each command is one of them"
+    )
+    builder: Builder | None = None
+
+
 class Settings(Table):
     data: Path = Path("/var/lib/netci")
     database: Database = Database()
@@ -334,6 +431,7 @@ class Settings(Table):
     keep: Keep = Keep()
     disk: Disk = Disk()
     labs: Labs = Labs()
+    checks: Checks = Checks()
     projects: dict[Name, Project]
     remotes: tuple[Remote, ...] = ()
     executors: tuple[ExecutorTable, ...] = ()
@@ -344,6 +442,8 @@ class Settings(Table):
         remotes = [r.name for r in self.remotes]
         if len(set(remotes)) < len(remotes):
             raise ValueError("remotes: a name stands twice")
+        if OWN_REMOTE in remotes:
+            raise ValueError(f"remotes.{remotes.index(OWN_REMOTE)}.name: {OWN_REMOTE!r} is the name of our own checks")
         streams = {name for project in self.projects.values() for name in project.streams}
         for i, remote in enumerate(self.remotes):
             if unknown := [s for s in remote.streams if s not in streams]:
@@ -399,7 +499,7 @@ class Settings(Table):
 
     def reports(self, remote: str) -> bool:
         """Whether results of `remote` count for verdicts."""
-        return any(r.name == remote and r.report for r in self.remotes)
+        return remote == OWN_REMOTE or any(r.name == remote and r.report for r in self.remotes)
 
 
 def parse(text: str, source: str = "netci.toml") -> Settings:

@@ -31,6 +31,7 @@ _numbers = itertools.count(1)
 
 SLOW = (
     "tests/chaos/", "tests/e2e/", "tests/browser/", "tests/contract/test_drivers.py", "tests/shared/practice/",
+    "tests/corpus/",
     "tests/shared/git/test_hostile.py", "tests/shared/git/test_pulls.py", "tests/services/executor/drivers/",
     "tests/services/executor/test_runs.py", "tests/services/executor/test_runner.py",
     "tests/services/executor/test_outages.py", "tests/services/branch/test_cutter.py",
@@ -59,12 +60,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 TEMPLATE = "netci_template"
+MEMORY, ENOUGH = Path("/dev/shm"), 2 << 30
+"""Bytes. A database is some 400 files, which cost a disk many times what they cost memory."""
+
+
+def _in_memory() -> Path:
+    """Where databases of tests lie: in memory if there is room."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ENOUGH else Path("/var/tmp")
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The DSN of a PostgreSQL of our own without fsync, holding the migrated template database."""
-    folder = Path(tempfile.mkdtemp(prefix="netci-tests-", dir="/var/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="netci-tests-", dir=_in_memory()))
     folder.chmod(0o711)
     loop = asyncio.new_event_loop()
     place = running(Embedded(folder, fsync=False))
@@ -105,7 +113,7 @@ class Database:
 async def database(server: str) -> AsyncIterator[Database]:
     name = f"t{os.getpid()}_{next(_numbers)}"
     owner = await connect(server)
-    await owner.execute(f"create database {name} template {TEMPLATE}")
+    await owner.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
     async with AsyncExitStack() as stack:
         yield Database(_in(server, name), stack)
     await owner.execute(f"drop database {name} with (force)")

@@ -15,5 +15,7 @@ done < "${NETCI_ROLES_FILE:-/run/secrets/database_roles}"
 psql -v ON_ERROR_STOP=1 -q --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'SQL'
 create database netci owner netci encoding 'UTF8' template template0;
 revoke all on database netci from public;
-grant connect on database netci to netci_ingest, netci_branch, netci_executor, netci_report;
+grant connect on database netci to netci_ingest, netci_branch, netci_executor, netci_checks, netci_report;
+-- Two halves of one room: a login each, the same rights.
+grant netci_executor to netci_checks;
 SQL

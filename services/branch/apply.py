@@ -22,7 +22,6 @@ from services.branch.letters import letters, named_commits, pull_address, shown,
 from services.branch.repos import Repos, committer, series_target
 from services.branch.store import SQL, Series, Settled
 from services.branch.trees import Trees
-from services.branch.validate import validate
 from shared.blobs.record import keep
 from shared.db.outbox import stage
 from shared.db.pool import Connection
@@ -30,9 +29,10 @@ from shared.db.work import Postpone, Work, enqueue, settle
 from shared.errors import Missing, Refused, Transient
 from shared.events import SeriesRefused
 from shared.floor import Floor
+from shared.formats.validate import validate
 from shared.git.apply import NotApplied, apply_series
 from shared.git.merge import Conflict, merge
-from shared.git.pulls import fetch_pull
+from shared.git.pulls import check_paths, fetch_pull
 from shared.git.refs import series_ref
 from shared.git.store import Store
 from shared.model.ids import SeriesId, Sha
@@ -137,6 +137,7 @@ class Applying:
 
     async def _pull(self, one: Series, bench: _Bench) -> tuple[Settled, str]:
         head = await self._fetch_pull(one, bench)
+        await check_paths(bench.store, head, tuple(bench.heads.values()))
         order = choices(
             [tree for tree in one.trees if tree in bench.heads],
             marked=one.marked,

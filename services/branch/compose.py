@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from services.branch.letters import shown, shown_all
-from services.branch.validate import validate
 from shared.errors import Refused
+from shared.formats.validate import validate
 from shared.git.apply import NotApplied, apply_series
 from shared.git.merge import Conflict, merge
 from shared.git.store import Store

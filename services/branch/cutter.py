@@ -195,7 +195,7 @@ class Cutter:
     ) -> Cut | None:
         async with self._floor.pool.acquire() as conn, conn.transaction():
             named = await self._named(conn, request)
-            pending = await table.candidates(conn, self.project, self.stream, named or ())
+            pending = await table.candidates(conn, self.project, self.stream, named or (), self._stream.gate)
             chosen = select(pending, self._rules(), named)
             cut_id = await self._insert(conn, request, slot, heads, now)
             if request is None:

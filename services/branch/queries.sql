@@ -90,8 +90,8 @@ returning series_id
 delete from branch.applied where series_id = $1 and revision = $2 and published is null
 
 -- candidates --
--- project text, stream text, named bigint[]
--- Everything that is pending, what a person included although it is not ours, and what was on the stream's last
+-- project text, stream text, named bigint[], gates text[]
+-- What was said and is asked in the contexts `gates`, of each patch. Everything that is pending, what a person included although it is not ours, and what was on the stream's last
 -- branch and is not pending any more.
 with last as (
     select max(id) as id from branch.cuts
@@ -103,8 +103,19 @@ select s.id, s.external_id, s.revision, s.message_id, s.title, s.arrived, s.stat
        o.verb, o.why, o.by,
        array(select distinct p.delegate from ingest.patches_v p where p.series_id = s.id and p.delegate <> '')
            as delegates,
-       coalesce((select jsonb_object_agg(v.context, jsonb_build_array(v.state, v.text)) from report.verdicts_v v
-                 where v.series_id = s.id and v.revision = s.revision and v.settled), '{}') as gates
+       array(select p.number from ingest.patches_v p where p.series_id = s.id and p.number > 0 order by 1) as numbers,
+       coalesce((select jsonb_agg(jsonb_build_array(v.context, v.patch, v.state, v.text)) from report.verdicts_v v
+                 where v.series_id = s.id and v.revision = s.revision and v.settled and v.context = any($4::text[])),
+                '[]') as said,
+       coalesce((select jsonb_agg(jsonb_build_array(k.check_name, k.patch,
+                                   case when v.state is null then k.state
+                                        when k.ended > now() - interval '1 day' then 'pending' else 'overdue' end,
+                                   coalesce(nullif(k.why, ''), v.text, '')))
+                 from executor.checks_v k left join report.verdicts_v v
+                     on v.series_id = k.series_id and v.revision = k.revision and v.context = k.check_name
+                        and v.patch = k.patch and v.state = 'pending' and not v.settled and k.state = 'answered'
+                 where k.series_id = s.id and k.revision = s.revision and k.check_name = any($4::text[])),
+                '[]') as asked
 from ingest.series_v s
 left join branch.applied a on a.series_id = s.id and a.revision = s.revision and a.published is not null
 left join branch.orders o on o.project = s.project and o.message_id = s.message_id

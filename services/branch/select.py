@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from services.branch.gate import Gate, against
 from shared.model.ids import SeriesId
 
 
@@ -25,7 +26,8 @@ class Candidate:
 
     `posted` is the source's own number, which rises as series come in there; `state` and `reason` are ingest's.
     `settled` is None until branch has settled this revision, then whether it applied; `tree` is where,
-    `settled_reason` why or why not. `gates` holds the settled checks of other contexts (state and text).
+    `settled_reason` why or why not. `patches` are the numbers of its patches; `gates` is what is known of each other
+    context that is a gate.
     """
 
     id: SeriesId
@@ -43,7 +45,8 @@ class Candidate:
     settled: bool | None = None
     settled_reason: str = ""
     delegates: tuple[str, ...] = ()
-    gates: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    patches: tuple[int, ...] = ()
+    gates: Mapping[str, Gate] = field(default_factory=dict)
     order: Order | None = None
 
 
@@ -146,11 +149,8 @@ def _gated(one: Candidate, rules: Rules) -> Iterator[Reason]:
     for context in rules.gate:
         if context in ("apply", "tree_selection"):
             yield from _unsettled(one)
-        elif context not in one.gates:
-            yield Reason(f"gate:{context}", f"{context} is not settled yet")
-        elif one.gates[context][0] != "success":
-            state, text = one.gates[context]
-            yield Reason(f"gate:{context}", f"{context} is {state}: {text}")
+        elif why := against(context, one.gates.get(context, Gate()), one.patches):
+            yield Reason(f"gate:{context}", why)
 
 
 def _unsettled(one: Candidate) -> Iterator[Reason]:

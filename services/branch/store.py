@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from services.branch.choice import Attempt
+from services.branch.gate import Gate
 from services.branch.select import Candidate, Order, Selection
 from shared.db.pool import Connection, Pool, Record
 from shared.db.statements import load
@@ -152,8 +153,10 @@ async def record_settled(conn: Connection, one: Series, how: Settled) -> bool:
     return done is not None
 
 
-async def candidates(conn: Connection, project: str, stream: str, named: Collection[SeriesId] = ()) -> list[Candidate]:
-    rows = await conn.fetch(SQL["candidates"], project, stream, list(named))
+async def candidates(
+    conn: Connection, project: str, stream: str, named: Collection[SeriesId] = (), gates: Collection[str] = ()
+) -> list[Candidate]:
+    rows = await conn.fetch(SQL["candidates"], project, stream, list(named), list(gates))
     return [_candidate(row) for row in rows]
 
 
@@ -175,9 +178,19 @@ def _candidate(row: Record) -> Candidate:
         settled=None if row["outcome"] is None else row["outcome"] == "applied",
         settled_reason=row["settled_reason"],
         delegates=delegates,
-        gates={context: (state, text) for context, (state, text) in row["gates"].items()},
+        patches=tuple(row["numbers"]),
+        gates=_gates(row["said"], row["asked"]),
         order=Order(row["verb"], row["why"], row["by"]) if row["verb"] else None,
     )
+
+
+def _gates(said: Sequence[tuple[str, int, str, str]], asked: Sequence[tuple[str, int, str, str]]) -> dict[str, Gate]:
+    """Both are lists of context, patch, state and text."""
+    words: dict[str, tuple[dict[int, tuple[str, str]], dict[int, tuple[str, str]]]] = {}
+    for place, rows in enumerate((said, asked)):
+        for context, patch, state, text in rows:
+            words.setdefault(context, ({}, {}))[place][patch] = (state, text)
+    return {context: Gate(*both) for context, both in words.items()}
 
 
 def _cut(row: Record) -> Cut:

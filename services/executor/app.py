@@ -6,6 +6,7 @@ from typing import Never
 
 import structlog
 
+from services.executor.drivers.here import Here
 from services.executor.handlers import handlers, plan_cut
 from services.executor.rack import fit
 from services.executor.runs import Bench, Runs
@@ -31,7 +32,9 @@ UNPLANNED = 86400.0
 def bench(settings: Settings, table: ExecutorTable) -> Bench:
     """An executor ready to run. Raises Refused, naming the key, if its suite or driver is misconfigured."""
     project, _, _ = settings.project_of(table.streams[0])
-    return fit(table, f"{table.remote}/{table.name}", Trees(settings.data, project))
+    trees = Trees(settings.data, project)
+    here = Here(settings.data / "executor", settings.checks, trees.store)
+    return fit(table, f"{table.remote}/{table.name}", trees, here)
 
 
 class ExecutorRoom:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 
 from services.executor.app import bench
+from services.executor.cage import at_hand
 from services.executor.drivers.base import Driver
 from shared.disk import low
 from shared.doctor import Finding
@@ -21,8 +22,12 @@ _MENDS = (
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """git, free space, each executor's configuration, and every host of it. Never raises for what it finds."""
+    """git, free space, what isolates checks if there are any, each executor's configuration, and every host of it.
+    Never raises for what it finds.
+    """
     found = [_git(), _disk(settings)]
+    if any(project.checking for project in settings.projects.values()):
+        found += await at_hand.examine(settings.checks, settings.data)
     for table in settings.executors:
         found += await _executor(settings, table)
     if not settings.executors:

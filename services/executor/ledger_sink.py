@@ -12,7 +12,7 @@ from services.executor.labels import hidden, label, public
 from services.executor.resume import History
 from services.executor.schedule import Task
 from services.executor.steady import steadily
-from services.executor.store import SQL, Planned, durations, last_hosts, settle
+from services.executor.store import SQL, Planned, durations, known_bad, last_hosts, settle
 from services.executor.suites.attempt import Attempt
 from shared.blobs.record import keep
 from shared.db.pool import Connection
@@ -42,14 +42,15 @@ class LedgerSink:
     async def _stands(self) -> History:
         planned, run = self._planned, self._run
         seconds = await durations(self._floor.pool, planned.remote, planned.executor)
+        bad = await known_bad(self._floor.pool, planned.remote, planned.executor)
         if run.fresh:
-            return History(seconds=seconds)
+            return History(seconds=seconds, known_bad=bad)
         hosts = await last_hosts(self._floor.pool, planned.ident)
         async with self._floor.pool.acquire() as conn, conn.transaction():
             finished = await self._ledger.finished_tests(conn, run)
             rows = await conn.fetch(SQL["interrupted"], *planned.ident, run.lease_number)
         interrupted = Counter((row["grp"], row["test"], int(row["attempt"])) for row in rows)
-        return History(finished, interrupted, hosts, seconds)
+        return History(finished, interrupted, hosts, seconds, bad)
 
     async def planned(self, tests: int, expected_end: datetime) -> None:
         self._tests = tests

@@ -116,3 +116,24 @@ update executor.hosts set state = 'idle', at = now() where remote = $1 and execu
 delete from executor.attempts a using executor.plans p
 where p.cut_id = a.cut_id and p.remote = a.remote and p.executor = a.executor
   and p.settled < now() - interval '7 days' and p.settled > now() - interval '8 days'
+
+-- machine_leases --
+-- names text[]
+-- Who has machines just now.
+select name, number, holder, until from floor.leases where name = any($1::text[]) and until > now()
+
+-- mine --
+-- name text, holder text (how it begins)
+select number from floor.leases where name = $1 and starts_with(holder, $2) and until > now()
+
+-- extend_mine --
+-- name text, holder text, seconds double precision
+update floor.leases set until = now() + make_interval(secs => $3), holder = $2 where name = $1
+
+-- drop_mine --
+-- name text, holder text (how it begins)
+delete from floor.leases where name = $1 and starts_with(holder, $2)
+
+-- known_bad --
+-- remote text, executor text
+select grp, test, subtest from report.known_bad_v where remote = $1 and executor = $2

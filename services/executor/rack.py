@@ -4,7 +4,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.executor.drivers import DriverConfig, driver_for
+from services.executor.crashes import rules
+from services.executor.drivers.here import Here
+from services.executor.drivers.rack import DriverConfig, driver_for
 from services.executor.runs import Bench
 from services.executor.suites import SuiteConfig, suite_for
 from services.executor.trees import Trees
@@ -12,11 +14,14 @@ from shared.errors import Refused
 from shared.settings import Executor
 
 
-def fit(table: Executor, name: str, trees: Trees) -> Bench:
+def fit(table: Executor, name: str, trees: Trees, here: Here) -> Bench:
     """Ready to run. Raises Refused, naming the key, if its suite or driver is misconfigured."""
     suite = _checked(TypeAdapter(SuiteConfig), table.suite, f"executors.{table.name}.suite")
     driver = _checked(TypeAdapter(DriverConfig), table.driver, f"executors.{table.name}.driver")
-    return Bench(name, table.retries, driver_for(driver), suite_for(suite), trees)
+    ignore = rules(table.crash_ignore)
+    return Bench(
+        name, table.retries, driver_for(driver, here), suite_for(suite), trees, ignore=ignore, table=table.suite
+    )
 
 
 def _checked(adapter: TypeAdapter[Any], value: object, where: str) -> Any:

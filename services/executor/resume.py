@@ -11,13 +11,15 @@ from shared.model.results import Case
 @dataclass(frozen=True, slots=True)
 class History:
     """As it was kept. `finished` are tests, not subtests, in the order in which they ended; `interrupted` counts by
-    (group, test, number) how often an attempt began and never ended; `hosts` is where a test ran last.
+    (group, test, number) how often an attempt began and never ended; `hosts` is where a test ran last. What fails in
+    every run, by (group, test, subtest), is `known_bad`.
     """
 
     finished: Sequence[Case] = ()
     interrupted: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
     hosts: Mapping[Key, str] = field(default_factory=dict)
     seconds: Mapping[Key, float] = field(default_factory=dict)
+    known_bad: frozenset[tuple[str, str, str]] = frozenset()
 
 
 def past(history: History, retries: int) -> Past:
@@ -26,6 +28,6 @@ def past(history: History, retries: int) -> Past:
     for case in history.finished:
         key = (case.group, case.test)
         if key not in ended or ended[key][0] <= case.attempt:
-            again = wants_retry([case], case.attempt, retries)
+            again = wants_retry([case], case.attempt, retries, history.known_bad)
             ended[key] = (case.attempt, again, history.hosts.get(key, ""))
-    return Past(ended, history.interrupted, history.seconds)
+    return Past(ended, history.interrupted, history.seconds, history.known_bad)

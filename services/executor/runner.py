@@ -11,23 +11,28 @@ The core knows a `Sink` and no table; results leave it as they come.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Never
 
 import structlog
 
-from services.executor.drivers.base import Driver, Job, LeaseLost, Target
+from services.executor.claims import all_of
+from services.executor.drivers.base import Driver, Examines, Job, LeaseLost, Several, Target
 from services.executor.endings import breaks_hosts, cut_off, late, lost, was_cut_off
+from services.executor.kernels.base import DoesNotBuild
+from services.executor.recipe import NAME, Recipe, dump, public
 from services.executor.retry import wants_retry
 from services.executor.schedule import Board, Past, Task
 from services.executor.sink import Sink
-from services.executor.suites.attempt import Attempt, attempt, list_tests, prepare
-from services.executor.suites.base import Place, Suite
+from services.executor.suites.attempt import Attempt, attempt, base_paths, built, list_tests, prepare, unbuilt
+from services.executor.suites.base import Configures, Invocation, Place, Suite
 from shared.clock import Clock
 from shared.errors import InfraError, Superseded
+from shared.formats.oops import Rule
 from shared.race import race
 
 log = structlog.get_logger(__name__)
@@ -38,7 +43,11 @@ HOPE = 4
 
 @dataclass(frozen=True)
 class RunJob:
-    """What to run. `name` is the run's folder on the hosts, equal for whoever takes the run over."""
+    """What to run. `name` is the run's folder on the hosts, equal for whoever takes the run over.
+
+    Crashes of the kernel that a rule of `ignore` takes fail no test. `recipe` is what is the same for all tests of how
+    to run one again.
+    """
 
     name: str
     commit: str
@@ -47,13 +56,16 @@ class RunJob:
     deadline: datetime
     retries: int
     past: Past
+    ignore: tuple[Rule, ...] = ()
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True)
 class Surroundings:
     """What a run is handed: hosts one at a time, the tree as a tar, the gate of a pause, and the clock.
 
-    `gate` gives whether the next test may start; while it may not, it waits a few seconds before it says so.
+    `base` is the tree of the commit before any series, for suites that compare. `gate` gives whether the next test may
+    start; while it may not, it waits a few seconds before it says so.
     """
 
     claim_host: Callable[[str], AbstractAsyncContextManager[int]]
@@ -61,6 +73,7 @@ class Surroundings:
     gate: Callable[[], Awaitable[bool]]
     clock: Clock
     patience: float = 2.0
+    base: Callable[[], AsyncIterable[bytes]] | None = None
 
 
 @dataclass
@@ -75,6 +88,10 @@ class Outcome:
 
 class _Enough(Exception):
     """The run goes on or ends without this lane."""
+
+
+class _Worn(Exception):
+    """The machine did its work, and should not be used for more: the lane wins its host anew."""
 
 
 async def carry_out(job: RunJob, driver: Driver, suite: Suite, sink: Sink, around: Surroundings) -> Outcome:
@@ -115,6 +132,7 @@ class _Run:
         self._troubles: dict[str, str] = {}
         self._unbuilt: dict[str, Sequence[Attempt]] = {}
         self._listing = asyncio.Lock()
+        self._builders: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._changed = asyncio.Event()
 
     @property
@@ -150,6 +168,13 @@ class _Run:
                 break
             except _Enough:
                 break
+            except DoesNotBuild as exc:
+                # As a suite that does not build: see `_use`.
+                self._unbuilt[address] = unbuilt(self.suite, str(exc), exc.log)
+                break
+            except _Worn as exc:
+                self._alive.discard(address)
+                log.info("run: machine replaced", host=address, reason=str(exc))
             except (InfraError, LeaseLost) as exc:
                 # A host's word that a younger lease exists is no proof: it may lie. If the run is another's, our
                 # own table says so at the next write.
@@ -163,9 +188,11 @@ class _Run:
 
     async def _serve(self, address: str) -> None:
         self._idle.add(address)
-        async with self.around.claim_host(address) as number:
+        names = self.driver.machines(address) if isinstance(self.driver, Several) else (address,)
+        async with all_of(names, self.around.claim_host) as number:
             self._alive.add(address)
-            async with self.driver.lease(Job(self.job.name, number, address)) as target:
+            config = self.suite.config() if isinstance(self.suite, Configures) else ()
+            async with self.driver.lease(Job(self.job.name, number, address, self.job.commit, config)) as target:
                 self._busy.add(address)
                 await self.sink.host(address, "busy", "")
                 await self._use(address, target)
@@ -198,12 +225,17 @@ class _Run:
         self.outcome.facts[address] = dict(target.facts)
         place = Place(target.work, self.job.commit, self.job.branch, self.job.base)
         tree = None if self.suite.paths() is None else self.around.tree()
-        if failed := await prepare(target.dut, self.suite, place, tree):
+        base = self.around.base() if self.around.base and base_paths(self.suite) is not None else None
+        async with self._preparing_on(target):
+            failed = await prepare(target.builder or target.dut, self.suite, place, tree, base)
+            if not failed and target.deploy is not None:
+                await target.deploy()
+        if failed:
             # The patch is to blame only if no other host can build it: see `over` and `close`.
             self._unbuilt[address] = failed
             return
         self._idle.discard(address)
-        await self._list(target, place)
+        await self._list(address, target, place)
         while not self.over and not self.late:
             if not await self.around.gate() or self.over or self.late:
                 continue
@@ -213,16 +245,31 @@ class _Run:
             elif not await self._only_late_left():
                 await self._wait(1.0)
 
-    async def _list(self, target: Target, place: Place) -> None:
+    def _preparing_on(self, target: Target) -> AbstractAsyncContextManager[object]:
+        """What several machines share is prepared by one of them."""
+        return self._builders[target.builder.name] if target.builder else nullcontext()
+
+    async def _list(self, address: str, target: Target, place: Place) -> None:
         async with self._listing:
             if self.board is None:
-                invocations = await list_tests(target.dut, self.suite, place)
+                listed = await list_tests(target.dut, self.suite, place)
+                invocations = listed.invocations
                 board = Board(invocations, self.job.past)
-                await self.sink.planned(len(invocations), self._expected_end(board))
+                kernel = await self._of_kernel(target)
+                await self.sink.planned(len(invocations) + len(kernel), self._expected_end(board))
+                for one in kernel:
+                    await self.sink.ended(one, address, self._expected_end(board))
+                await self.sink.not_run(listed.absent)
                 # Of a retry that is given up the failure before it stands; a row of its own would hide that.
                 await self.sink.not_run([lost(task) for task in board.lost if task.number == 0])
                 self.board, self.outcome.tests = board, len(invocations)
                 self._stir()
+
+    async def _of_kernel(self, target: Target) -> Sequence[Attempt]:
+        """What tells how the kernel was built, if it was and nobody said so before."""
+        files = {name: await asyncio.to_thread(path.read_bytes) for name, path in target.kept.items()}
+        done = built(self.suite, target.built, files) if files else ()
+        return [one for one in done if (one.group, one.test) not in self.job.past.ended]
 
     def _expected_end(self, board: Board, ending: Task | None = None) -> datetime:
         return board.expected_end(self.around.clock(), len(self._alive), ending)
@@ -261,15 +308,39 @@ class _Run:
         self._failures[address] = 0
         self._hopeful.add(address)
         await self.sink.ended(done, address, self._expected_end(self.board, task))
-        self.board.ended(task, address, wants_retry(done.cases, task.number, self.job.retries))
+        again = wants_retry(done.cases, task.number, self.job.retries, self.job.past.known_bad)
+        self.board.ended(task, address, again)
         self._stir()
+        if worn := done.worn or await self._worn(target):
+            raise _Worn(worn)
+
+    async def _worn(self, target: Target) -> str:
+        """Why the machine is not to be used for another test; "" if it may be."""
+        if not isinstance(self.driver, Examines) or self.over:
+            return ""
+        try:
+            return await self.driver.sound(target)
+        except InfraError as exc:
+            return str(exc)
 
     async def _attempt(self, task: Task, target: Target, place: Place) -> Attempt:
         wanted = task.invocation.time_limit
         limit = max(min(wanted, self.job.deadline - self.around.clock()), timedelta(seconds=1))
         invocation = replace(task.invocation, time_limit=limit)
-        done = await attempt(target.dut, self.suite, invocation, place, task.number)
-        return cut_off(done) if limit < wanted and was_cut_off(done) else done
+        done = await attempt(target, self.suite, invocation, place, task.number, self.job.ignore)
+        done = cut_off(done) if limit < wanted and was_cut_off(done) else done
+        return self._with_recipe(done, invocation, target)
+
+    def _with_recipe(self, done: Attempt, invocation: Invocation, target: Target) -> Attempt:
+        if self.job.recipe is None or not done.cases:
+            return done
+        command = invocation.command
+        mine = replace(
+            self.job.recipe, group=done.group, test=done.test, result=str(done.cases[0].result), command=command.argv,
+            env=public({**target.env, **command.env}), seconds=invocation.time_limit.total_seconds(),
+            facts=target.facts,
+        )  # fmt: skip
+        return replace(done, files={**done.files, f"{done.group}/{done.test}/{done.number}/{NAME}": dump(mine)})
 
     async def _host_broke(self, task: Task, address: str, exc: InfraError | LeaseLost) -> None:
         assert self.board is not None

@@ -3,25 +3,28 @@
 It knows `Work`, `Claim` and `Sink`, and neither a table nor a server.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Never
+from typing import Any, Never
 
 import structlog
 
-from services.executor.drivers.base import Driver
+from services.executor.drivers.base import Builds, Driver, Tells
 from services.executor.endings import Ending
 from services.executor.labels import hidden
+from services.executor.recipe import Recipe, public
 from services.executor.resume import past
 from services.executor.runner import Outcome, RunJob, Surroundings, carry_out
 from services.executor.sink import Sink
+from services.executor.suites.attempt import base_paths
 from services.executor.suites.base import Suite
 from services.executor.trees import Trees, chunks
 from services.executor.work import Claim, Order, Work
 from shared.clock import Clock
 from shared.errors import InfraError
+from shared.formats.oops import Rule
 from shared.race import race
 
 log = structlog.get_logger(__name__)
@@ -37,7 +40,8 @@ AGAIN_PAUSED = 1.0
 class Bench:
     """One configured executor, ready to run: its driver, suite and trees.
 
-    A broken host is left alone for `patience` seconds to the power of its failures.
+    A broken host is left alone for `patience` seconds to the power of its failures. Crashes of the kernel count unless
+    a rule of `ignore` takes them. `table` is how its suite was configured, for whoever wants to run a test again.
     """
 
     name: str
@@ -46,6 +50,8 @@ class Bench:
     suite: Suite
     trees: Trees
     patience: float = 2.0
+    ignore: tuple[Rule, ...] = ()
+    table: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Runs:
@@ -97,8 +103,10 @@ class Runs:
     async def _run(self, claim: Claim, sink: Sink) -> Ending:
         bench = self._bench
         try:
-            async with self._tree(claim.order) as tree:
-                around = Surroundings(claim.host, tree, claim.gate, self._clock, bench.patience)
+            if isinstance(bench.driver, Builds) and bench.driver.builds:
+                await bench.trees.fetch(claim.order.commit, claim.order.public_url)
+            async with self._tree(claim.order) as tree, self._base(claim.order) as base:
+                around = Surroundings(claim.host, tree, claim.gate, self._clock, bench.patience, base)
                 job = await self._job(claim.order, sink)
                 outcome = await carry_out(job, bench.driver, bench.suite, sink, around)
         except InfraError as exc:
@@ -121,16 +129,41 @@ class Runs:
             log.info("run: taken over", ended=len(history.finished), interrupted=len(history.interrupted))
         retries = self._bench.retries
         before = past(history, retries)
-        return RunJob(order.name, order.commit, order.branch, order.base, order.deadline, retries, before)
+        ignore = self._bench.ignore
+        job = RunJob(order.name, order.commit, order.branch, order.base, order.deadline, retries, before, ignore)
+        return replace(job, recipe=self._recipe(order))
+
+    def _recipe(self, order: Order) -> Recipe:
+        bench = self._bench
+        driver = bench.driver.public if isinstance(bench.driver, Tells) else {}
+        return Recipe(
+            "", "", "", order.branch, order.commit, order.base, order.public_url, bench.name, public(bench.table),
+            {"kind": bench.driver.name, **driver},
+        )  # fmt: skip
 
     @asynccontextmanager
     async def _tree(self, order: Order) -> AsyncIterator["_Tree"]:
-        paths = self._bench.suite.paths()
+        async with self._files(order.commit, self._bench.suite.paths(), order) as tree:
+            yield tree
+
+    @asynccontextmanager
+    async def _base(self, order: Order) -> AsyncIterator["_Tree"]:
+        paths = base_paths(self._bench.suite)
+        if paths is not None:
+            if not order.base:
+                raise InfraError("the branch names no base to compare with")
+            # The branch comes first: a base has no name of its own to be fetched by.
+            await self._bench.trees.fetch(order.commit, order.public_url)
+        async with self._files(order.base, paths, order) as tree:
+            yield tree
+
+    @asynccontextmanager
+    async def _files(self, commit: str, paths: tuple[str, ...] | None, order: Order) -> AsyncIterator["_Tree"]:
         if paths is None:
             yield _Tree(None)
             return
-        await self._bench.trees.fetch(order.commit, order.public_url)
-        async with self._bench.trees.tar(order.commit, paths) as file:
+        await self._bench.trees.fetch(commit, order.public_url)
+        async with self._bench.trees.tar(commit, paths) as file:
             yield _Tree(file)
 
 

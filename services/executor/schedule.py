@@ -36,12 +36,13 @@ class Past:
 
     `ended` maps each test to the number of its last finished attempt, whether that one wants a retry, and its
     host; `interrupted` counts by (group, test, number) how often that attempt began and never ended; `seconds`
-    are the known durations of tests.
+    are the known durations of tests; `known_bad`, by (group, test, subtest), what fails in every run.
     """
 
     ended: Mapping[Key, tuple[int, bool, str]] = field(default_factory=dict)
     interrupted: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
     seconds: Mapping[Key, float] = field(default_factory=dict)
+    known_bad: frozenset[tuple[str, str, str]] = frozenset()
 
 
 class Board:

@@ -84,6 +84,12 @@ async def durations(pool: Pool, remote: str, executor: str) -> dict[tuple[str, s
     return {(r["grp"], r["test"]): r["seconds"] for r in rows}
 
 
+async def known_bad(pool: Pool, remote: str, executor: str) -> frozenset[tuple[str, str, str]]:
+    """What fails in every run, by (group, test, subtest)."""
+    rows = await pool.fetch(SQL["known_bad"], remote, executor)
+    return frozenset((r["grp"], r["test"], r["subtest"]) for r in rows)
+
+
 async def last_hosts(pool: Pool, ident: tuple[int, str, str]) -> dict[tuple[str, str], str]:
     rows = await pool.fetch(SQL["last_hosts"], *ident)
     return {(r["grp"], r["test"]): r["host"] for r in rows}

@@ -4,6 +4,7 @@ The store may be deleted at any time. A commit is looked for in the branch room'
 at the branch's public address; what comes is checked to be that commit, by name of its content.
 """
 
+import asyncio
 import contextlib
 import os
 import tempfile
@@ -27,11 +28,16 @@ class Trees:
         self._near = data / "git" / f"{project}.git"
         self._tars = data / "executor" / "tars"
         self.store = Store(data / "executor" / "git" / f"{project}.git")
+        self._fetching = asyncio.Lock()
 
     async def fetch(self, commit: str, public_url: str) -> Sha:
         """Have `commit` here. Raises InfraError if it is nowhere to be had."""
+        # One at a time: what the first brings, the next one need not.
+        async with self._fetching:
+            return await self._fetch(Sha(commit), public_url)
+
+    async def _fetch(self, sha: Sha, public_url: str) -> Sha:
         await self.store.ensure()
-        sha = Sha(commit)
         if await self.store.has(sha):
             return sha
         faults = []
@@ -40,7 +46,7 @@ class Trees:
                 return await self.store.fetch_commit(source, sha)
             except NetciError as exc:
                 faults.append(f"{source}: {exc}")
-        raise InfraError(f"commit {commit[:12]} cannot be had: {'; '.join(faults) or 'no source is configured'}")
+        raise InfraError(f"commit {sha[:12]} cannot be had: {'; '.join(faults) or 'no source is configured'}")
 
     def _sources(self, public_url: str) -> list[str]:
         near = [str(self._near)] if self._near.is_dir() else []

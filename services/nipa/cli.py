@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from services.nipa.account import Account
 from services.nipa.configuration import Given, read_configuration, read_filters, read_ini, read_remotes, toml
@@ -43,7 +44,10 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     results = nipa.add_mutually_exclusive_group()
     results.add_argument("--results", nargs="+", type=Path, default=[], metavar="PATH", help="result files, or folders")
-    results.add_argument("--dsn", default="", metavar="URL", help="NIPA's database, read only: postgresql://…")
+    results.add_argument(
+        "--dsn", default="", metavar="URL",
+        help="NIPA's database, read only: postgresql://… without a password, which PGPASSWORD or ~/.pgpass holds",
+    )  # fmt: skip
     for name, words in (
         ("branches", "branches.json"), ("infos", "branches-info.json"), ("remote-db", "the collector's remote_db"),
         ("filters", "filters.json"), ("stability", "rows of /query/stability"),
@@ -59,6 +63,7 @@ def add(commands: Any) -> None:
 
 async def run(args: argparse.Namespace, settings: Settings) -> int:
     """Exit code 1 if nothing at all could be taken of what was named."""
+    _check_dsn(args.dsn)
     project, account = _project(args.project, settings), Account()
     snippet = await asyncio.to_thread(_configuration, args, project, account)
     if any((args.results, args.dsn, args.stability, args.devices)):
@@ -78,6 +83,17 @@ async def run(args: argparse.Namespace, settings: Settings) -> int:
     if snippet:
         print(f"\n# For netci.toml:\n\n{snippet}", end="")
     return code
+
+
+def _check_dsn(dsn: str) -> None:
+    """Raises Refused for a password that everybody on this machine can read."""
+    try:
+        parts = urlsplit(dsn)
+        shown = parts.password is not None or "password" in parse_qs(parts.query)
+    except ValueError as exc:
+        raise Refused(f"--dsn: {exc}") from None
+    if shown:
+        raise Refused("--dsn: a password in it stands in the list of processes; put it into PGPASSWORD or ~/.pgpass")
 
 
 def _project(name: str, settings: Settings) -> str:

@@ -30,6 +30,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "output": "is not needed: what was passed on in files is in the database",
 }
 _NOT_HERE = "has no equal here"
+_NO_LIST = "results are ignored by no list here"
 _SECRET = "is a secret: put it into a file or the environment and name that (token_file, token_env)"
 
 
@@ -94,7 +95,9 @@ def _take(section: str, key: str, value: str, given: Given, account: Account) ->
         case "local", "patches":
             given.stream["patches"] = _list(value)
         case "filters", "gate_checks":
-            account.leave("settings", "names checks that do not run here: see `gate` of a stream", f"{key}={value}")
+            account.leave(
+                "settings", "names checks: set `checking` of the project, then `gate` of the stream", f"{key}={value}"
+            )
             return False
         case _:
             account.leave("settings", _ELSEWHERE.get(section, _NOT_HERE), f"[{section}] {key}")
@@ -128,8 +131,9 @@ def read_filters(value: Any, given: Given, account: Account) -> None:
     given.reporting = [_name(name) for name in filters.get("remotes", ()) if isinstance(name, str)]
     account.taken["filters"] += len(given.reporting)
     for key in ("ignore-results", "ignore-crashes", "crash-prefix-skip"):
+        why = "is a pattern of an executor's crash_ignore here" if key == "ignore-crashes" else _NO_LIST
         for row in filters.get(key, ()):
-            account.leave("filters", f"{key}: results are ignored by no list here", json.dumps(row)[:150])
+            account.leave("filters", f"{key}: {why}", json.dumps(row)[:150])
 
 
 def toml(given: Given, project: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.report.deciding import Deciding
+from services.report.by_hand import Word, say
 from services.report.hooks import cli as hooks
 from services.report.rebuild import rebuild_rollups
 from services.report.stability.counting import rebuild_stability
@@ -17,6 +17,7 @@ from shared.db.outbox import SQL as FLOOR_SQL
 from shared.db.pool import Connection
 from shared.errors import Refused
 from shared.floor import connected
+from shared.model.ids import OWN_REMOTE
 from shared.model.results import CheckState
 from shared.pauses import KINDS, pause, resume
 from shared.settings import Settings
@@ -54,8 +55,9 @@ def _add_verdict(subparsers: Subparsers) -> None:
         description="Set a verdict by hand. It is posted, and only another `verdict set` changes it.",
     )  # fmt: skip
     parser.add_argument("message_id", help="of the series' cover letter or one of its patches")
-    parser.add_argument("context", help="apply, tree_selection or a stream's context")
+    parser.add_argument("context", help="apply, tree_selection, a stream's context or the name of a check")
     parser.add_argument("state", choices=[str(state) for state in CheckState])
+    parser.add_argument("--patch", type=int, default=0, metavar="N", help="of this patch alone; default: of all")
     parser.add_argument("--why", required=True, help="posted as the description")
     parser.set_defaults(run=run_verdict)
 
@@ -117,7 +119,8 @@ def check_name(kind: str, name: str, settings: Settings) -> None:
         "stream": streams,
         "source": {f"{n}/patchwork" for n, p in projects.items() if p.patchwork}
         | {f"remotes/{r.name}" for r in settings.remotes if r.manifest},
-        "executor": {f"{e.remote}/{e.name}" for e in settings.executors},
+        "executor": {f"{e.remote}/{e.name}" for e in settings.executors}
+        | {f"{OWN_REMOTE}/checks" for p in projects.values() if p.checking},
     }[kind]
     if name not in known:
         raise Refused(f"no {kind} {name!r}; there is: {', '.join(sorted(known)) or 'none'}")
@@ -126,11 +129,13 @@ def check_name(kind: str, name: str, settings: Settings) -> None:
 async def run_verdict(args: argparse.Namespace, settings: Settings) -> int:
     who, state = getpass.getuser(), CheckState(args.state)
     async with connected(settings) as conn, conn.transaction():
-        deciding = Deciding(settings)
-        verdict = await deciding.by_hand(conn, args.message_id, args.context, state, args.why, who, wall())
+        word = Word(args.message_id, args.context, state, args.why, who, args.patch)
+        verdict = await say(conn, settings, word, wall())
         subject, detail = f"series/{verdict.series}", {"context": args.context, "state": args.state}
+        detail |= {"patch": args.patch} if args.patch else {}
         await conn.execute(FLOOR_SQL["audit"], who, "verdict set", subject, args.why, detail)
-    print(f"series {verdict.series}: {verdict.context} is {verdict.state}, by {who}")
+    of_patch = f", patch {verdict.patch}" if verdict.patch else ""
+    print(f"series {verdict.series}{of_patch}: {verdict.context} is {verdict.state}, by {who}")
     return 0
 
 

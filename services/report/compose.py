@@ -81,5 +81,21 @@ def by_hand(why: str, who: str) -> str:
 
 def series_url(public_url: str, series: int, message_id: str) -> str:
     """Where the series' page is; by its number if the address were too long for Patchwork."""
-    url = f"{public_url}/series/{quote(message_id, safe='@')}"
-    return url if message_id and len(url) <= URL_LIMIT else f"{public_url}/series/{series}"
+    return next((url for url in _series_urls(public_url, series, message_id) if len(url) <= URL_LIMIT), "")
+
+
+def check_url(public_url: str, series: int, message_id: str, context: str, patch: int) -> str:
+    """Where the page of one check's result is; the series' page where even its shortest form were too long."""
+    tail = check_path(context, patch)
+    urls = (f"{url}{tail}" for url in _series_urls(public_url, series, message_id))
+    return next((url for url in urls if len(url) <= URL_LIMIT), series_url(public_url, series, message_id))
+
+
+def check_path(context: str, patch: int) -> str:
+    """The end of that address, below the series'. `patch` 0 is the series as a whole."""
+    return f"/checks/{context}/{patch}" if patch else f"/checks/{context}"
+
+
+def _series_urls(public_url: str, series: int, message_id: str) -> Sequence[str]:
+    named = [f"{public_url}/series/{quote(message_id, safe='@')}"] if message_id else []
+    return [*named, f"{public_url}/series/{series}"]

@@ -13,7 +13,7 @@ from services.report.said import Said, of_checks
 from services.report.store import SQL, Chosen, Cut, ReportStore, SeriesFacts
 from services.report.verdicts import APPLY, POSTABLE, TREE_SELECTION, Verdict, of_branch
 from shared.db.pool import Connection
-from shared.errors import Refused
+from shared.model.ids import OWN_REMOTE
 from shared.model.results import CheckState, Purpose
 from shared.settings import Settings, Stream
 
@@ -75,46 +75,20 @@ class Deciding:
             return
         await self._intents.put(conn, verdicts_of(facts), now)
 
-    async def checks(self, conn: Connection, series_id: int, now: datetime) -> None:
-        """Say what labs said of a series, in the contexts that its project lists."""
+    async def checks(
+        self, conn: Connection, series_id: int, now: datetime, only: tuple[str, int] | None = None
+    ) -> None:
+        """Say what our own checks said of a series, and what labs did in the contexts that its project lists; with
+        `only` in this context of this patch alone.
+        """
         facts = await self._store.series(conn, series_id)
         project = self._settings.projects.get(facts.project) if facts else None
         if facts is None or project is None or facts.state not in POSTABLE:
             return
-        rows = await conn.fetch(SQL["series_checks"], series_id, list(project.checks))
+        context, patch = only or (None, None)
+        rows = await conn.fetch(SQL["series_checks"], series_id, list(project.checks), OWN_REMOTE, context, patch)
         said = [Said(r["context"], r["patch"], CheckState(r["state"]), r["text"], r["remote"]) for r in rows]
         await self._intents.put(conn, of_checks(facts.id, facts.revision, facts.project, said), now)
-
-    async def by_hand(
-        self, conn: Connection, message_id: str, context: str, state: CheckState, why: str, who: str, now: datetime
-    ) -> Verdict:
-        """A person's word, which only another person's changes. Raises Refused for what is unknown, or no reason."""
-        if not why.strip():
-            raise Refused("say why: the reason is posted")
-        rows = await conn.fetch(SQL["series_by_message"], message_id.strip("<>"))
-        if not rows:
-            raise Refused(f"no series has the message id {message_id}")
-        # A mail that went to two lists is a series in two projects.
-        row = next((one for one in rows if context in contexts_of(self._settings, one["project"])), rows[0])
-        if row["state"] not in POSTABLE:
-            raise Refused(f"that series is {row['state']}: it is told nothing any more")
-        known = contexts_of(self._settings, row["project"])
-        if context not in known:
-            raise Refused(f"nothing speaks in the context {context!r} here; there is: {', '.join(sorted(known))}")
-        verdict = Verdict(
-            row["id"], row["revision"], row["project"], context, state, state is not CheckState.PENDING,
-            compose.by_hand(why, who), (Reason("by-hand", f"{who}: {why}"),), by_hand=True,
-        )  # fmt: skip
-        merged = await self._intents.put(conn, [verdict], now)
-        return merged[0].verdict
-
-
-def contexts_of(settings: Settings, project: str) -> set[str]:
-    """The contexts in which a project's series are told anything."""
-    known = settings.projects.get(project)
-    if known is None:
-        return {TREE_SELECTION, APPLY}
-    return {TREE_SELECTION, APPLY, *known.checks, *(stream.context for stream in known.streams.values())}
 
 
 def verdicts_of(facts: SeriesFacts) -> list[Verdict]:

@@ -70,7 +70,7 @@ class Handling:
             await self._deciding.checks(conn, event.series, self._clock())
 
     async def on_check(self, conn: Connection, event: CheckDone) -> None:
-        await self._deciding.checks(conn, event.series, self._clock())
+        await self._deciding.checks(conn, event.series, self._clock(), (event.context, event.patch or 0))
 
     async def fold(self, work: Work) -> None:
         async with settle(self._pool, work) as conn:

@@ -27,15 +27,17 @@ class Intents:
         self._store = ReportStore()
 
     async def put(self, conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> list[Merged]:
-        """Merge `verdicts` (one a series and context at most) with those that stand, and write all consequences."""
+        """Merge `verdicts` (one a series, context and patch at most) with those that stand, and write what follows."""
         if not verdicts:
             return []
         await conn.execute(SQL["alone_with_verdicts"])
         former = await self._store.verdicts(conn, {v.series for v in verdicts}, {v.context for v in verdicts})
-        merged = [merge(former.get((v.series, v.context)), v) for v in verdicts]
+        merged = [
+            merge(former.get(v.key), v, former.get((v.series, v.context, 0)) if v.patch else None) for v in verdicts
+        ]
         await self._store.save_verdicts(conn, [m.verdict for m in merged if m.step is not Step.KEEP], now)
         changed = [m.verdict for m in merged if m.step is Step.CHANGE]
-        events = [_event(verdict, former.get((verdict.series, verdict.context))) for verdict in changed]
+        events = [_event(verdict, former.get(verdict.key)) for verdict in changed]
         await stage(conn, "report", *events, now=now)
         await self.tell(conn, changed)
         return merged
@@ -44,7 +46,8 @@ class Intents:
         """Write intents for what channels have not been told of `verdicts`. Returns how many."""
         if not verdicts:
             return 0
-        rows = by_series(await conn.fetch(SQL["addresses"], list({v.series for v in verdicts})))
+        contexts = list({v.context for v in verdicts})
+        rows = by_series(await conn.fetch(SQL["addresses"], list({v.series for v in verdicts}), contexts))
         written = 0
         for name in {v.project for v in verdicts}:
             project = self._settings.projects.get(name)
@@ -55,7 +58,10 @@ class Intents:
                     for v in verdicts
                     if v.project == name
                     for parcel in channel.compose(
-                        v, stream_of(project, v.context), _addresses(rows.get(v.series, [])), self._settings.public_url
+                        v,
+                        stream_of(project, v.context),
+                        _addresses(v, rows.get(v.series, [])),
+                        self._settings.public_url,
                     )
                 ]
                 written += await _intend(conn, name, channel.name, project.post, parcels)
@@ -69,13 +75,18 @@ def stream_of(project: Project, context: str) -> str:
 
 def _event(verdict: Verdict, before: Verdict | None) -> VerdictChanged:
     return VerdictChanged(
-        project=verdict.project, series=verdict.series, context=verdict.context, state=verdict.state,
-        settled=verdict.settled, before=str(before.state) if before else "", cut=verdict.cut,
+        project=verdict.project, series=verdict.series, patch=verdict.patch or None, context=verdict.context,
+        state=verdict.state, settled=verdict.settled, before=str(before.state) if before else "", cut=verdict.cut,
     )  # fmt: skip
 
 
-def _addresses(rows: Sequence[Record]) -> list[Address]:
-    return [Address(r["series_id"], r["patch_id"], r["external_id"], r["message_id"]) for r in rows]
+def _addresses(verdict: Verdict, rows: Sequence[Record]) -> list[Address]:
+    """Who hears of a verdict: its patch, or every patch that was not told something of itself in that context."""
+    return [
+        Address(r["series_id"], r["patch_id"], r["external_id"], r["message_id"])
+        for r in rows
+        if (r["number"] == verdict.patch if verdict.patch else verdict.context not in r["told"])
+    ]
 
 
 async def _intend(conn: Connection, project: str, channel: str, mode: str, parcels: Sequence[Parcel]) -> int:

@@ -108,50 +108,72 @@ where s.changed > $1 and s.state in ('active', 'ignored', 'malformed') and (s.st
 order by s.id limit 2000
 
 -- series_checks --
--- series bigint, contexts text[]
+-- series bigint, contexts text[], ours text (a remote whose every word counts), context text, patch integer (null: all)
 -- What runs said of the present revision of a series.
 select k.context, k.patch, k.state, k.text, k.at, r.remote, r.executor
 from ledger.checks k
 join ingest.series_v s on s.id = k.series_id and s.revision = k.revision
 join ledger.runs r on r.id = k.run_id and not r.trial
-where k.series_id = $1 and k.context = any($2::text[]) order by k.context, k.patch
+where k.series_id = $1 and (k.context = any($2::text[]) or r.remote = $3)
+  and ($4::text is null or k.context = $4) and ($5::integer is null or k.patch = $5)
+order by k.context, k.patch
 
 -- checks_to_tell --
--- since timestamptz, project text, contexts text[]
+-- since timestamptz, project text, contexts text[], ours text
 -- Series of which something was said that no verdict knows of.
 select distinct k.series_id from ledger.checks k
 join ingest.series_v s on s.id = k.series_id and s.revision = k.revision and s.state in ('active', 'ignored', 'malformed')
+join ledger.runs r on r.id = k.run_id and not r.trial
 left join report.verdicts v on v.series_id = k.series_id and v.context = k.context and v.revision = k.revision
-where k.at > $1 and k.project = $2 and k.context = any($3::text[]) and (v.series_id is null or v.at < k.at)
+                           and v.patch = k.patch
+where k.at > $1 and k.project = $2 and (k.context = any($3::text[]) or r.remote = $4)
+  and (v.series_id is null or v.at < k.at)
+  and not exists (select from report.verdicts h where h.series_id = k.series_id and h.context = k.context
+                  and h.revision = k.revision and h.patch in (0, k.patch) and h.by_hand)
 order by 1 limit 2000
 
 -- series_by_message --
 -- message_id text
-select distinct s.id, s.project, s.revision, s.state, s.title
+select distinct s.id, s.project, s.revision, s.state, s.title,
+       array(select n.number from ingest.patches_v n where n.series_id = s.id and n.number > 0 order by 1) as numbers
 from ingest.series_v s left join ingest.patches_v p on p.series_id = s.id
 where s.message_id = $1 or s.cover_message_id = $1 or p.message_id = $1
 order by s.id desc
 
 -- verdicts --
 -- series bigint[], contexts text[]
-select series_id, revision, project, context, state, settled, text, reasons, cut_id, patch_number, changes, by_hand
+select series_id, revision, project, context, state, settled, text, reasons, cut_id, patch_number, changes, by_hand, patch
 from report.verdicts where series_id = any($1::bigint[]) and context = any($2::text[])
 
 -- save_verdict --
 -- series bigint, revision integer, context text, project text, state text, settled boolean, text text, reasons jsonb,
--- cut bigint, patch_number integer, changes integer, by_hand boolean, at timestamptz
+-- cut bigint, patch_number integer, changes integer, by_hand boolean, at timestamptz, patch integer
 insert into report.verdicts (series_id, revision, context, project, state, settled, text, reasons, cut_id,
-                             patch_number, changes, by_hand, at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-on conflict (series_id, context) do update
+                             patch_number, changes, by_hand, at, patch)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+on conflict (series_id, context, patch) do update
 set revision = excluded.revision, state = excluded.state, settled = excluded.settled, text = excluded.text,
     reasons = excluded.reasons, cut_id = excluded.cut_id, patch_number = excluded.patch_number,
     changes = excluded.changes, by_hand = excluded.by_hand, at = excluded.at
 
+-- contexts_told --
+-- series bigint
+-- In which contexts anything was said of a series.
+select context from ledger.checks where series_id = $1 union select context from report.verdicts where series_id = $1
+
+-- patches_told --
+-- series bigint, context text
+-- The patches that were told something of themselves.
+select v.patch from report.verdicts v join ingest.series_v s on s.id = v.series_id and s.revision = v.revision
+where v.series_id = $1 and v.context = $2 and v.patch > 0 order by v.patch
+
 -- addresses --
--- series bigint[]
--- The patches of series that may be told something, as their Patchwork knows them.
-select s.id as series_id, s.message_id, p.id as patch_id, p.external_id
+-- series bigint[], contexts text[]
+-- The patches of series that may be told something, as their Patchwork knows them. `told`: in which of the contexts
+-- each was told something of itself.
+select s.id as series_id, s.message_id, p.id as patch_id, p.external_id, p.number,
+       array(select v.context from report.verdicts v where v.series_id = s.id and v.context = any($2::text[])
+             and v.patch = p.number and v.patch > 0 and v.revision = s.revision) as told
 from ingest.series_v s join ingest.patches_v p on p.series_id = s.id
 where s.id = any($1::bigint[]) and s.state in ('active', 'ignored', 'malformed') and s.source = 'patchwork'
 order by s.id, p.number
@@ -203,12 +225,17 @@ where project = $1 and status = 'intent' and mode <> $2 and (sent is null or $2 
 -- project text, channel text, mode text, since timestamptz
 -- Verdicts that some patch of their series has not been told: posting was off, or the series grew.
 select v.series_id, v.revision, v.project, v.context, v.state, v.settled, v.text, v.reasons, v.cut_id, v.patch_number,
-       v.changes, v.by_hand
+       v.changes, v.by_hand, v.patch
 from report.verdicts v
 join ingest.series_v s on s.id = v.series_id and s.revision = v.revision and s.source = 'patchwork'
                       and s.state in ('active', 'ignored', 'malformed')
-where v.project = $1 and v.at > $4 and exists (
-    select from ingest.patches_v p where p.series_id = v.series_id and v.state is distinct from (
+where v.project = $1 and (v.at > $4 or s.changed > $4) and exists (
+    select from ingest.patches_v p
+    where p.series_id = v.series_id and v.patch in (0, p.number)
+      and (v.patch > 0 or not exists (select from report.verdicts w where w.series_id = v.series_id
+                                      and w.context = v.context and w.patch = p.number and w.patch > 0
+                                      and w.revision = v.revision))
+      and v.state is distinct from (
         select o.state from report.posts o
         where o.patch_id = p.id and o.context = v.context and o.channel = $2 and o.status <> 'dropped'
           and (o.mode = $3 or o.mode = 'on')

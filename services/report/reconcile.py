@@ -4,7 +4,7 @@ Every verb is idempotent, so several processes may do it side by side.
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Never
 
 import structlog
@@ -16,12 +16,17 @@ from services.report.intents import Intents
 from services.report.store import SQL, a_verdict
 from shared.db.pool import AWAY
 from shared.floor import Floor
+from shared.model.ids import OWN_REMOTE
 
 log = structlog.get_logger(__name__)
 
 EVERY = timedelta(minutes=1)
 LOOK_BACK = timedelta(days=14)
 """How old a cut or a verdict may be to be looked at again."""
+LATELY = timedelta(hours=2)
+THOROUGH = timedelta(hours=1)
+"""What checks said and what was posted is a hundred rows a series: all of the two weeks are looked through at the
+start and once in this time, and otherwise what is new or changed of late."""
 
 
 class Reconciling:
@@ -31,6 +36,7 @@ class Reconciling:
         self._floor = floor
         self._deciding = deciding
         self._intents = intents
+        self._thorough: datetime | None = None
 
     async def run(self) -> Never:
         """Look at once, and then every minute."""
@@ -44,11 +50,15 @@ class Reconciling:
             await asyncio.sleep(wait)
 
     async def once(self) -> None:
+        now = self._floor.clock()
+        thorough = self._thorough is None or now - self._thorough >= THOROUGH
+        since = now - (LOOK_BACK if thorough else LATELY)
         await self._cuts()
         await self._series()
-        await self._checks()
+        await self._checks(since)
         await self._floor.pool.execute(SQL["drop_stale"])
-        await self._posts()
+        await self._posts(since)
+        self._thorough = now if thorough else self._thorough
 
     async def _cuts(self) -> None:
         async with self._floor.pool.acquire() as conn, conn.transaction():
@@ -61,16 +71,16 @@ class Reconciling:
             async with self._floor.pool.acquire() as conn, conn.transaction():
                 await self._deciding.series(conn, row["id"], now)
 
-    async def _checks(self) -> None:
+    async def _checks(self, since: datetime) -> None:
         now = self._floor.clock()
         for name, project in self._floor.settings.projects.items():
-            rows = await self._floor.pool.fetch(SQL["checks_to_tell"], now - LOOK_BACK, name, list(project.checks))
+            told = (name, list(project.checks), OWN_REMOTE)
+            rows = await self._floor.pool.fetch(SQL["checks_to_tell"], since, *told)
             for row in rows:
                 async with self._floor.pool.acquire() as conn, conn.transaction():
                     await self._deciding.checks(conn, row["series_id"], now)
 
-    async def _posts(self) -> None:
-        since = self._floor.clock() - LOOK_BACK
+    async def _posts(self, since: datetime) -> None:
         for name, project in self._floor.settings.projects.items():
             for channel in wanted(project):
                 async with self._floor.pool.acquire() as conn, conn.transaction():

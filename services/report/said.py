@@ -1,16 +1,15 @@
-"""What outside labs said of a series, patch by patch, put together as one verdict in each context. Pure.
+"""What checks said of a series, ours and labs', as verdicts: of the patch that was meant, or of the series. Pure.
 
-Which word replaces which was settled where it was written down; here it is only followed. While something is pending
-nothing is concluded, unless a part has failed already.
+Which word replaces which was settled where it was written down; here it is only followed.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from services.report import compose
 from services.report.fold import Reason
 from services.report.verdicts import Verdict
+from shared.model.ids import OWN_REMOTE
 from shared.model.results import CheckState
 
 
@@ -24,23 +23,22 @@ class Said:
     text: str
     remote: str
 
+    @property
+    def ours(self) -> bool:
+        return self.remote == OWN_REMOTE
+
 
 def of_checks(series: int, revision: int, project: str, said: Sequence[Said]) -> list[Verdict]:
-    """One verdict a context, after the worst that was said; of equals the first patch."""
-    ordered = sorted(said, key=lambda one: (one.context, one.patch))
-    return [
-        _verdict(series, revision, project, context, list(parts))
-        for context, parts in groupby(ordered, key=lambda one: one.context)
-    ]
+    """One verdict for each thing that was said."""
+    return [_verdict(series, revision, project, one) for one in said]
 
 
-def _verdict(series: int, revision: int, project: str, context: str, parts: Sequence[Said]) -> Verdict:
-    worst = max(parts, key=lambda one: (one.state.rank, -one.patch))
-    text = compose.clip(worst.text or f"{worst.remote}: {worst.state}")
-    reasons = tuple(Reason("lab", _reason(one)) for one in parts[:20])
+def _verdict(series: int, revision: int, project: str, one: Said) -> Verdict:
+    text = compose.clip(one.text or (str(one.state) if one.ours else f"{one.remote}: {one.state}"))
+    reasons = () if one.ours else (Reason("lab", _reason(one)),)
     return Verdict(
-        series, revision, project, context, worst.state, worst.state is not CheckState.PENDING, text, reasons,
-        patch_number=worst.patch or None, follows=True,
+        series, revision, project, one.context, one.state, one.state is not CheckState.PENDING, text, reasons,
+        follows=True, patch=one.patch,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from services.report.fold import BranchVerdict, Lab, Reason, RunFacts
 from services.report.hide import hide_addresses
 from services.report.rollup import Rollup, TestName, roll_up
 from services.report.stability.counting import count_once
-from services.report.verdicts import Verdict
+from services.report.verdicts import Key, Verdict
 from shared.db.pool import Connection, Record
 from shared.db.statements import load
 from shared.model.results import Case, Cause, CheckState, Result
@@ -136,14 +136,15 @@ class ReportStore:
 
     async def verdicts(
         self, conn: Connection, series: Collection[int], contexts: Collection[str]
-    ) -> dict[tuple[int, str], Verdict]:
+    ) -> dict[Key, Verdict]:
         rows = await conn.fetch(SQL["verdicts"], list(series), list(contexts))
-        return {(r["series_id"], r["context"]): a_verdict(r) for r in rows}
+        return {(found := a_verdict(r)).key: found for r in rows}
 
     async def save_verdicts(self, conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> None:
         rows = [
             (v.series, v.revision, v.context, v.project, str(v.state), v.settled, v.text,
-             [r.as_json() for r in v.reasons], v.cut, v.patch_number, v.changes, v.by_hand, now)
+             [r.as_json() for r in v.reasons], v.cut, v.patch_number, v.changes, v.by_hand, now,
+             v.patch)
             for v in verdicts
         ]  # fmt: skip
         await conn.executemany(SQL["save_verdict"], rows)
@@ -155,6 +156,7 @@ def a_verdict(row: Record) -> Verdict:
     return Verdict(
         row["series_id"], row["revision"], row["project"], row["context"], CheckState(row["state"]), row["settled"],
         row["text"], reasons, row["cut_id"], row["patch_number"], row["changes"], row["by_hand"],
+        patch=row["patch"],
     )  # fmt: skip
 
 

@@ -1,8 +1,10 @@
-"""What a series is told in one context, and whether it replaces what it was told before. Pure.
+"""What a series or one of its patches is told in one context, and whether that replaces what was told before. Pure.
 
 A settled verdict changes only for the better, or by hand: success stays, a warning can only become success. A
 pending or failing one follows the newest branch, and gets better by any. So the verdict that stands in the end does
 not depend on the order in which branches happened to be folded.
+
+What a patch is told of itself goes before what its series is told in the same context, unless a person said that.
 """
 
 from collections.abc import Sequence
@@ -23,7 +25,9 @@ POSTABLE = ("active", "ignored", "malformed")
 class Verdict:
     """What a revision of a series is told in one context. `settled` is false for what the next branch may turn.
 
-    One that `follows` repeats what another has settled by the same rules, or a newer attempt of it has turned.
+    `patch` is the number of the patch that is told, 0 the series as a whole; `patch_number` is which of its patches
+    is at fault. One that `follows` repeats what another has settled by the same rules, or a newer attempt of it has
+    turned.
     """
 
     series: int
@@ -39,6 +43,15 @@ class Verdict:
     changes: int = 0
     by_hand: bool = False
     follows: bool = False
+    patch: int = 0
+
+    @property
+    def key(self) -> "Key":
+        return self.series, self.context, self.patch
+
+
+Key = tuple[int, str, int]
+"""Series, context, patch."""
 
 
 class Step(StrEnum):
@@ -58,8 +71,10 @@ class Merged:
     why: str
 
 
-def merge(former: Verdict | None, new: Verdict) -> Merged:
-    """Put `new` beside what stands for the same series and context."""
+def merge(former: Verdict | None, new: Verdict, whole: Verdict | None = None) -> Merged:
+    """Put `new` beside what stands for the same series, context and patch; `whole` is what its series is told."""
+    if whole is not None and whole.by_hand and whole.revision == new.revision and not new.by_hand:
+        return Merged(Step.KEEP, former or whole, "set by hand for the series")
     if former is None:
         return Merged(Step.CHANGE, replace(new, changes=1), "first verdict")
     step, why = _step(former, new)

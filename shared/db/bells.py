@@ -97,3 +97,8 @@ def bell_of_source(project: str) -> str:
 def bell_of_tree(project: str, tree: str) -> str:
     """Rung when a tree should be fetched."""
     return f"tree:{project}/{tree}"
+
+
+def bell_of_checks(plan: int) -> str:
+    """Rung when the answers of a plan of checks are no longer wanted."""
+    return f"checks:{plan}"

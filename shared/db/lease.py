@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=float(os.environ.get("NETCI_LEASE", "10")))
 """How long a dead holder is waited for. NETCI_LEASE (seconds, also of work's leases) is for tests that kill often."""
 
+LETTING_GO = 4.0
+"""Seconds that giving one thing back may take when a process ends; less than supervision waits (`PATIENCE`)."""
+
 _SHORT, _LONG = 0.5, 30.0
 
 
@@ -82,12 +85,17 @@ async def held(pool: Pool, name: str, holder: str, lease: timedelta = LEASE) -> 
 
 async def _won(pool: Pool, name: str, holder: str, seconds: float) -> int:
     while True:
+        asked = asyncio.ensure_future(pool.fetchval(SQL["take_lease"], name, holder, seconds, timeout=10))
         try:
-            number = await pool.fetchval(SQL["take_lease"], name, holder, seconds, timeout=10)
+            number = await asyncio.shield(asked)
         except AWAY:
             number = None
         except asyncio.CancelledError:
-            # The question may have been answered already, with yes.
+            # The answer may still be yes. A statement that is cancelled may be carried out after one that gives the
+            # lease back on another connection, so its end is awaited.
+            await asyncio.wait([asked], timeout=LETTING_GO)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
             await _give_back(pool, name, holder)
             raise
         if number is not None:
@@ -125,7 +133,7 @@ async def keep_alive(beat: Callable[[], Awaitable[bool]], seconds: float, what: 
 
 async def _give_back(pool: Pool, name: str, holder: str) -> None:
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(LETTING_GO):
             await pool.execute(SQL["drop_lease"], name, holder)
     except AWAY:
         pass  # It runs out by itself.

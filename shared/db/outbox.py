@@ -26,13 +26,8 @@ async def stage(
     if not events:
         return
     trace, at = traceparent(), now or wall()
-    rows = [
-        _row(Envelope.around(e, id=uuid7(), source=source, time=at, traceparent=trace, visibility=visibility))
-        for e in events
+    staged = [
+        Envelope.around(e, id=uuid7(), source=source, time=at, traceparent=trace, visibility=visibility) for e in events
     ]
-    await conn.executemany(SQL["stage"], rows)
-    await conn.execute(SQL["notify"], "netci_staged", "")
-
-
-def _row(envelope: Envelope) -> tuple[object, ...]:
-    return envelope.id, envelope.type, envelope.model_dump(mode="json")
+    bodies = [envelope.wire().decode() for envelope in staged]
+    await conn.execute(SQL["stage"], [e.id for e in staged], [e.type for e in staged], bodies)

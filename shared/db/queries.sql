@@ -1,8 +1,14 @@
 -- Statements of the floor. Every name is used by one module of shared/.
 
 -- stage --
--- event_id uuid, type text, body jsonb
-insert into floor.outbox (event_id, type, body) values ($1, $2, $3)
+-- event_ids uuid[], types text[], bodies text[]
+-- Numbered in their order, and whoever waits for them is woken.
+with staged as (
+    insert into floor.outbox (event_id, type, body)
+    select id, type, body::jsonb from unnest($1::uuid[], $2::text[], $3::text[]) with ordinality as e(id, type, body, place)
+    order by place returning 1
+)
+select pg_notify('netci_staged', '') from (select count(*) from staged) as all_of_them
 
 -- sequence --
 -- most integer
@@ -249,7 +255,9 @@ insert into floor.audit (who, what, subject, why, detail) values ($1, $2, $3, $4
 
 -- record_blob --
 -- sha256 text, size bigint, stored bigint, visibility text
-insert into floor.blobs (sha256, size, stored, visibility) values ($1, $2, $3, $4) on conflict do nothing
+-- Stored again it is young again, so that retention does not take it before it is named somewhere.
+insert into floor.blobs (sha256, size, stored, visibility) values ($1, $2, $3, $4)
+on conflict (sha256) do update set created = now()
 
 -- notify --
 -- channel text, payload text

@@ -66,7 +66,7 @@ begin
                                    reference.place, reference.name);
     end loop;
     return query execute
-        'delete from floor.blobs where sha256 in (select b.sha256 from floor.blobs b where b.created < $1'
+        'delete from floor.blobs where created < $1 and sha256 in (select b.sha256 from floor.blobs b where b.created < $1'
         || wanted || ' order by b.created limit $2) returning sha256' using before, most;
 end $_$;
 
@@ -176,6 +176,39 @@ CREATE FUNCTION floor.used_token(wanted text, address text) RETURNS void
     where id = wanted and (used is null or used < now() - interval '1 minute')
 $$;
 
+CREATE FUNCTION ledger.add_whole_run(said jsonb, names text[], OUT id bigint, OUT day date, OUT ids integer[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+declare
+    today constant date := (now() at time zone 'utc')::date;
+begin
+    -- Before anything is written: making the day's partition locks runs, and two who had each inserted one would wait
+    -- for each other.
+    perform ledger.ensure_day(today);
+    insert into ledger.runs as made (
+        day, project, stream, branch, cut_id, series_id, remote, executor, attempt, planned, kernel_commit,
+        suite_commit, config_digest, toolchain, image, device, visibility, trial, link, started, state, cause, reason,
+        ended, closed, counts, log_pack)
+    select today, w.project, w.stream, w.branch, w.cut_id, w.series_id, w.remote, w.executor, w.attempt, w.planned,
+           w.kernel_commit, w.suite_commit, w.config_digest, w.toolchain, w.image, w.device, w.visibility, w.trial,
+           w.link, coalesce(w.started, now()), w.state, nullif(w.cause, ''), left(w.reason, 2000),
+           coalesce(w.ended, now()), now(), w.counts, w.log_pack
+    from jsonb_to_record(said) as w(
+        project text, stream text, branch text, cut_id bigint, series_id bigint, remote text, executor text,
+        attempt integer, planned integer, kernel_commit text, suite_commit text, config_digest text, toolchain text,
+        image text, device jsonb, visibility text, trial boolean, link text, started timestamptz, state text,
+        cause text, reason text, ended timestamptz, counts jsonb, log_pack text)
+    on conflict (coalesce(cut_id, 0), coalesce(series_id, 0),
+                 (case when cut_id is null and series_id is null then branch else '' end),
+                 remote, executor, attempt, trial) do nothing
+    returning made.id, made.day into add_whole_run.id, add_whole_run.day;
+    if add_whole_run.id is not null then
+        select array_agg(n.id order by w.place) into ids
+        from unnest(names) with ordinality as w(name, place) left join ledger.names n on n.name = w.name;
+    end if;
+end $$;
+
 CREATE FUNCTION ledger.ensure_day(wanted date) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog'
@@ -221,10 +254,12 @@ begin
     perform floor.refuse_young(before);
     select array_agg(id) into chosen from (
         select r.id from ledger.runs r
-        where r.ended < before
+        where coalesce(r.closed, r.ended) < before
           and (r.log_pack is not null or exists (select from ledger.artifacts a where a.run_id = r.id))
           and good = (r.state = 'done' and r.cause is null and coalesce((r.counts->>'fail')::integer, 0) = 0
-                      and coalesce((r.counts->>'error')::integer, 0) = 0)
+                      and coalesce((r.counts->>'error')::integer, 0) = 0
+                      and not exists (select from ledger.checks c
+                                      where c.run_id = r.id and c.state in ('warning', 'fail')))
         order by r.id limit most) as old;
     delete from ledger.artifacts where run_id = any(chosen);
     update ledger.runs set log_pack = null where id = any(chosen);
@@ -237,13 +272,14 @@ CREATE FUNCTION ledger.forget_trials(before timestamp with time zone, most integ
     AS $$
 declare
     chosen bigint[];
+    days date[];
 begin
     perform floor.refuse_young(before);
-    select array_agg(id) into chosen
-    from (select id from ledger.runs where trial and closed < before order by closed limit most) as old;
+    select array_agg(id), array_agg(distinct day) into chosen, days
+    from (select id, day from ledger.runs where trial and closed < before order by closed limit most) as old;
     delete from ingest.lab_runs where run_id = any(chosen);
     delete from ledger.artifacts where run_id = any(chosen);
-    delete from ledger.cases where run_id = any(chosen);
+    delete from ledger.cases where day = any(days) and run_id = any(chosen);
     delete from ledger.runs where id = any(chosen);
     return coalesce(cardinality(chosen), 0);
 end $$;
@@ -510,6 +546,242 @@ CREATE TABLE executor.attempts (
     interrupted boolean DEFAULT false NOT NULL
 );
 
+CREATE TABLE executor.check_durations (
+    project text NOT NULL,
+    check_name text NOT NULL,
+    seconds real NOT NULL,
+    runs integer DEFAULT 1 NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT check_durations_seconds_check CHECK (((seconds >= (0)::double precision) AND (seconds <= (1000000)::double precision)))
+);
+
+CREATE VIEW executor.check_durations_v AS
+ SELECT check_durations.project,
+    check_durations.check_name,
+    check_durations.seconds,
+    check_durations.runs,
+    check_durations.at
+   FROM executor.check_durations;
+
+CREATE TABLE executor.check_lanes (
+    lane text NOT NULL,
+    holder text NOT NULL,
+    hands integer NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE executor.check_plans (
+    id bigint NOT NULL,
+    project text NOT NULL,
+    series_id bigint NOT NULL,
+    revision integer NOT NULL,
+    message_id text NOT NULL,
+    lane text NOT NULL,
+    attempt integer NOT NULL,
+    state text NOT NULL,
+    why text DEFAULT ''::text NOT NULL,
+    asked_by text DEFAULT ''::text NOT NULL,
+    author text DEFAULT ''::text NOT NULL,
+    patches integer DEFAULT 0 NOT NULL,
+    checks text[] DEFAULT '{}'::text[] NOT NULL,
+    tree text DEFAULT ''::text NOT NULL,
+    kind text DEFAULT 'next'::text NOT NULL,
+    base text DEFAULT ''::text NOT NULL,
+    head text DEFAULT ''::text NOT NULL,
+    expected real DEFAULT 0 NOT NULL,
+    run_id bigint,
+    troubles integer DEFAULT 0 NOT NULL,
+    planned timestamp with time zone DEFAULT now() NOT NULL,
+    started timestamp with time zone,
+    settled timestamp with time zone,
+    CONSTRAINT check_plans_expected_check CHECK (((expected >= (0)::double precision) AND (expected < 'Infinity'::real))),
+    CONSTRAINT check_plans_kind_check CHECK ((kind = ANY (ARRAY['next'::text, 'fixes'::text]))),
+    CONSTRAINT check_plans_lane_check CHECK ((lane = ANY (ARRAY['mail'::text, 'tree'::text, 'build'::text]))),
+    CONSTRAINT check_plans_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'planned'::text, 'running'::text, 'done'::text, 'cancelled'::text, 'unasked'::text])))
+);
+
+ALTER TABLE executor.check_plans ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME executor.check_plans_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE floor.work (
+    id bigint NOT NULL,
+    room text NOT NULL,
+    kind text NOT NULL,
+    key text NOT NULL,
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    priority integer DEFAULT 0 NOT NULL,
+    state text DEFAULT 'ready'::text NOT NULL,
+    due timestamp with time zone DEFAULT now() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    again boolean DEFAULT false NOT NULL,
+    lease_number bigint,
+    lease_holder text,
+    lease_until timestamp with time zone,
+    error text DEFAULT ''::text NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    settled timestamp with time zone,
+    CONSTRAINT work_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'leased'::text, 'done'::text, 'dead'::text, 'cancelled'::text])))
+);
+
+CREATE VIEW executor.check_queue_v AS
+ WITH open AS (
+         SELECT p.id,
+            p.project,
+            p.series_id,
+            p.revision,
+            p.message_id,
+            p.lane,
+            p.attempt,
+            p.state,
+            p.why,
+            p.asked_by,
+            p.tree,
+            p.kind,
+            p.base,
+            p.patches,
+            p.planned,
+            p.started,
+            COALESCE(w.priority, 0) AS priority,
+            COALESCE(w.due, p.planned) AS due,
+                CASE
+                    WHEN (p.state = 'running'::text) THEN GREATEST((0)::double precision, (p.expected - (EXTRACT(epoch FROM (now() - p.started)))::double precision))
+                    ELSE (p.expected)::double precision
+                END AS remaining,
+            GREATEST((1)::bigint, COALESCE(( SELECT sum(l.hands) AS sum
+                   FROM executor.check_lanes l
+                  WHERE ((l.lane = p.lane) AND (l.at > (now() - '00:10:00'::interval)))), (1)::bigint)) AS hands
+           FROM (executor.check_plans p
+             LEFT JOIN floor.work w ON (((w.room = 'checks'::text) AND (w.kind = ('checks:'::text || p.lane)) AND (w.key = (p.id)::text) AND (w.state = ANY (ARRAY['ready'::text, 'leased'::text])))))
+          WHERE (p.state = ANY (ARRAY['planned'::text, 'running'::text]))
+        ), ordered AS (
+         SELECT open.id,
+            open.project,
+            open.series_id,
+            open.revision,
+            open.message_id,
+            open.lane,
+            open.attempt,
+            open.state,
+            open.why,
+            open.asked_by,
+            open.tree,
+            open.kind,
+            open.base,
+            open.patches,
+            open.planned,
+            open.started,
+            open.priority,
+            open.due,
+            open.remaining,
+            open.hands,
+            row_number() OVER first_come AS place,
+            COALESCE(sum(open.remaining) OVER (first_come ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), (0)::double precision) AS ahead,
+            count(*) FILTER (WHERE (open.state = 'running'::text)) OVER (PARTITION BY open.lane) AS run
+           FROM open
+          WINDOW first_come AS (PARTITION BY open.lane ORDER BY (open.state = 'planned'::text), open.priority DESC, open.due, open.id)
+        ), timed AS (
+         SELECT ordered.id,
+            ordered.project,
+            ordered.series_id,
+            ordered.revision,
+            ordered.message_id,
+            ordered.lane,
+            ordered.attempt,
+            ordered.state,
+            ordered.why,
+            ordered.asked_by,
+            ordered.tree,
+            ordered.kind,
+            ordered.base,
+            ordered.patches,
+            ordered.planned,
+            ordered.started,
+            ordered.priority,
+            ordered.due,
+            ordered.remaining,
+            ordered.hands,
+            ordered.place,
+            ordered.ahead,
+            ordered.run,
+                CASE
+                    WHEN (ordered.state = 'running'::text) THEN ordered.started
+                    WHEN (ordered.place <= ordered.hands) THEN GREATEST(now(), ordered.due)
+                    ELSE GREATEST(ordered.due, (now() + make_interval(secs => (ordered.ahead / (ordered.hands)::double precision))))
+                END AS expected_start
+           FROM ordered
+        )
+ SELECT timed.project,
+    timed.tree,
+    timed.kind,
+    timed.series_id,
+    timed.revision,
+    timed.message_id,
+    timed.lane,
+    timed.attempt,
+    timed.state,
+        CASE
+            WHEN (timed.state = 'running'::text) THEN (0)::bigint
+            ELSE (timed.place - timed.run)
+        END AS "position",
+    timed.priority,
+    timed.why,
+    timed.asked_by,
+    timed.base,
+    timed.patches,
+    timed.planned,
+    timed.started,
+    timed.expected_start,
+    (
+        CASE
+            WHEN (timed.state = 'running'::text) THEN now()
+            ELSE timed.expected_start
+        END + make_interval(secs => timed.remaining)) AS expected_end
+   FROM timed;
+
+CREATE TABLE executor.check_tasks (
+    plan_id bigint NOT NULL,
+    check_name text NOT NULL,
+    patch integer DEFAULT 0 NOT NULL,
+    state text DEFAULT 'planned'::text NOT NULL,
+    why text DEFAULT ''::text NOT NULL,
+    described text DEFAULT ''::text NOT NULL,
+    begun integer DEFAULT 0 NOT NULL,
+    started timestamp with time zone,
+    ended timestamp with time zone,
+    seconds real,
+    CONSTRAINT check_tasks_seconds_check CHECK (((seconds >= (0)::double precision) AND (seconds <= (1000000)::double precision))),
+    CONSTRAINT check_tasks_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'running'::text, 'answered'::text, 'unasked'::text, 'cancelled'::text, 'infra'::text])))
+);
+
+CREATE VIEW executor.checks_v AS
+ SELECT DISTINCT ON (p.series_id, p.revision, t.check_name, t.patch) p.project,
+    p.series_id,
+    p.revision,
+    p.lane,
+    p.attempt,
+    t.check_name,
+    t.patch,
+    t.state,
+    COALESCE(NULLIF(t.why, ''::text),
+        CASE
+            WHEN (t.state = ANY (ARRAY['planned'::text, 'running'::text])) THEN p.why
+            ELSE ''::text
+        END) AS why,
+    t.described,
+    t.started,
+    t.ended,
+    t.seconds,
+    p.run_id
+   FROM (executor.check_plans p
+     JOIN executor.check_tasks t ON ((t.plan_id = p.id)))
+  ORDER BY p.series_id, p.revision, t.check_name, t.patch, (t.state = 'cancelled'::text), p.attempt DESC;
+
 CREATE TABLE executor.durations (
     remote text NOT NULL,
     executor text NOT NULL,
@@ -759,26 +1031,6 @@ CREATE VIEW floor.tokens_v AS
     tokens.revoked,
     tokens.used
    FROM floor.tokens;
-
-CREATE TABLE floor.work (
-    id bigint NOT NULL,
-    room text NOT NULL,
-    kind text NOT NULL,
-    key text NOT NULL,
-    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
-    priority integer DEFAULT 0 NOT NULL,
-    state text DEFAULT 'ready'::text NOT NULL,
-    due timestamp with time zone DEFAULT now() NOT NULL,
-    attempts integer DEFAULT 0 NOT NULL,
-    again boolean DEFAULT false NOT NULL,
-    lease_number bigint,
-    lease_holder text,
-    lease_until timestamp with time zone,
-    error text DEFAULT ''::text NOT NULL,
-    created timestamp with time zone DEFAULT now() NOT NULL,
-    settled timestamp with time zone,
-    CONSTRAINT work_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'leased'::text, 'done'::text, 'dead'::text, 'cancelled'::text])))
-);
 
 ALTER TABLE floor.work ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME floor.work_id_seq
@@ -1351,6 +1603,36 @@ CREATE TABLE report.hooks (
     CONSTRAINT hooks_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'disabled'::text])))
 );
 
+CREATE TABLE report.stability (
+    remote text NOT NULL,
+    executor text NOT NULL,
+    grp integer NOT NULL,
+    test integer NOT NULL,
+    subtest integer NOT NULL,
+    autoignore boolean DEFAULT false NOT NULL,
+    pass_cnt integer DEFAULT 0 NOT NULL,
+    fail_cnt integer DEFAULT 0 NOT NULL,
+    pass_srk integer DEFAULT 0 NOT NULL,
+    fail_srk integer DEFAULT 0 NOT NULL,
+    pass_cur integer DEFAULT 0 NOT NULL,
+    fail_cur integer DEFAULT 0 NOT NULL,
+    broken_cur integer DEFAULT 0 NOT NULL,
+    last_update timestamp with time zone,
+    passing timestamp with time zone
+);
+
+CREATE VIEW report.known_bad_v AS
+ SELECT s.remote,
+    s.executor,
+    g.name AS grp,
+    t.name AS test,
+    u.name AS subtest
+   FROM (((report.stability s
+     JOIN ledger.names g ON ((g.id = s.grp)))
+     JOIN ledger.names t ON ((t.id = s.test)))
+     JOIN ledger.names u ON ((u.id = s.subtest)))
+  WHERE (s.broken_cur >= 5);
+
 CREATE TABLE report.posts (
     id bigint NOT NULL,
     project text NOT NULL,
@@ -1404,24 +1686,6 @@ CREATE TABLE report.rollups (
     started timestamp with time zone
 );
 
-CREATE TABLE report.stability (
-    remote text NOT NULL,
-    executor text NOT NULL,
-    grp integer NOT NULL,
-    test integer NOT NULL,
-    subtest integer NOT NULL,
-    autoignore boolean DEFAULT false NOT NULL,
-    pass_cnt integer DEFAULT 0 NOT NULL,
-    fail_cnt integer DEFAULT 0 NOT NULL,
-    pass_srk integer DEFAULT 0 NOT NULL,
-    fail_srk integer DEFAULT 0 NOT NULL,
-    pass_cur integer DEFAULT 0 NOT NULL,
-    fail_cur integer DEFAULT 0 NOT NULL,
-    broken_cur integer DEFAULT 0 NOT NULL,
-    last_update timestamp with time zone,
-    passing timestamp with time zone
-);
-
 CREATE TABLE report.stability_brought (
     remote text NOT NULL,
     executor text NOT NULL,
@@ -1469,6 +1733,7 @@ CREATE TABLE report.verdicts (
     changes integer DEFAULT 0 NOT NULL,
     by_hand boolean DEFAULT false NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
+    patch integer DEFAULT 0 NOT NULL,
     CONSTRAINT verdicts_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'success'::text, 'warning'::text, 'fail'::text])))
 );
 
@@ -1483,7 +1748,8 @@ CREATE VIEW report.verdicts_v AS
     verdicts.reasons,
     verdicts.cut_id,
     verdicts.patch_number,
-    verdicts.at
+    verdicts.at,
+    verdicts.patch
    FROM report.verdicts;
 
 ALTER TABLE ONLY branch.applied
@@ -1515,6 +1781,21 @@ ALTER TABLE ONLY branch.trees
 
 ALTER TABLE ONLY executor.attempts
     ADD CONSTRAINT attempts_pkey PRIMARY KEY (cut_id, remote, executor, grp, test, attempt, lease_number);
+
+ALTER TABLE ONLY executor.check_durations
+    ADD CONSTRAINT check_durations_pkey PRIMARY KEY (project, check_name);
+
+ALTER TABLE ONLY executor.check_lanes
+    ADD CONSTRAINT check_lanes_pkey PRIMARY KEY (lane, holder);
+
+ALTER TABLE ONLY executor.check_plans
+    ADD CONSTRAINT check_plans_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY executor.check_plans
+    ADD CONSTRAINT check_plans_series_id_lane_attempt_key UNIQUE (series_id, lane, attempt);
+
+ALTER TABLE ONLY executor.check_tasks
+    ADD CONSTRAINT check_tasks_pkey PRIMARY KEY (plan_id, check_name, patch);
 
 ALTER TABLE ONLY executor.durations
     ADD CONSTRAINT durations_pkey PRIMARY KEY (remote, executor, grp, test);
@@ -1622,7 +1903,7 @@ ALTER TABLE ONLY ledger.artifacts
     ADD CONSTRAINT artifacts_pkey PRIMARY KEY (run_id, name);
 
 ALTER TABLE ONLY ledger.cases
-    ADD CONSTRAINT cases_pkey PRIMARY KEY (day, run_id, grp, test, subtest, attempt);
+    ADD CONSTRAINT cases_pkey PRIMARY KEY (run_id, day, grp, test, subtest, attempt);
 
 ALTER TABLE ONLY ledger.checks
     ADD CONSTRAINT checks_pkey PRIMARY KEY (series_id, revision, patch, context);
@@ -1679,7 +1960,7 @@ ALTER TABLE ONLY report.told_rejections
     ADD CONSTRAINT told_rejections_pkey PRIMARY KEY (remote);
 
 ALTER TABLE ONLY report.verdicts
-    ADD CONSTRAINT verdicts_pkey PRIMARY KEY (series_id, context);
+    ADD CONSTRAINT verdicts_pkey PRIMARY KEY (series_id, context, patch);
 
 CREATE INDEX applied_kept ON branch.applied USING btree (project, published) WHERE ((ref <> ''::text) AND (pruned IS NULL));
 
@@ -1700,6 +1981,12 @@ CREATE INDEX cuts_stream ON branch.cuts USING btree (project, stream, id DESC);
 CREATE INDEX requests_open ON branch.requests USING btree (id) WHERE (cut_id IS NULL);
 
 CREATE INDEX selections_series ON branch.selections USING btree (series_id, cut_id);
+
+CREATE INDEX check_plans_open ON executor.check_plans USING btree (lane, id) WHERE (state = ANY (ARRAY['waiting'::text, 'planned'::text, 'running'::text]));
+
+CREATE INDEX check_plans_series ON executor.check_plans USING btree (series_id, revision);
+
+CREATE INDEX check_plans_settled ON executor.check_plans USING btree (settled) WHERE (settled IS NOT NULL);
 
 CREATE INDEX plans_open ON executor.plans USING btree (remote, executor, cut_id) WHERE (state = ANY (ARRAY['planned'::text, 'running'::text]));
 
@@ -1757,15 +2044,15 @@ CREATE INDEX series_title ON ingest.series USING btree (project, lower(author_em
 
 CREATE INDEX artifacts_blob ON ledger.artifacts USING btree (sha256);
 
-CREATE INDEX cases_run ON ONLY ledger.cases USING btree (run_id);
-
 CREATE INDEX cases_test ON ONLY ledger.cases USING btree (test, day);
+
+CREATE INDEX checks_at ON ledger.checks USING btree (project, at);
 
 CREATE INDEX checks_run ON ledger.checks USING btree (run_id);
 
-CREATE INDEX runs_cut ON ledger.runs USING btree (cut_id, id);
+CREATE INDEX runs_closed ON ledger.runs USING btree (COALESCE(closed, ended)) WHERE (log_pack IS NOT NULL);
 
-CREATE INDEX runs_ended ON ledger.runs USING btree (ended) WHERE (log_pack IS NOT NULL);
+CREATE INDEX runs_cut ON ledger.runs USING btree (cut_id, id);
 
 CREATE INDEX runs_executor ON ledger.runs USING btree (remote, executor, id);
 
@@ -1805,6 +2092,8 @@ CREATE INDEX rollups_flaky ON report.rollups USING btree (started) WHERE (flaky 
 
 CREATE INDEX stability_ignored ON report.stability USING btree (remote, executor) WHERE (autoignore AND (passing IS NULL));
 
+CREATE INDEX verdicts_at ON report.verdicts USING btree (project, at);
+
 ALTER TABLE ONLY branch.applied
     ADD CONSTRAINT applied_log_fkey FOREIGN KEY (log) REFERENCES floor.blobs(sha256);
 
@@ -1819,6 +2108,12 @@ ALTER TABLE ONLY branch.selections
 
 ALTER TABLE ONLY branch.selections
     ADD CONSTRAINT selections_mbox_fkey FOREIGN KEY (mbox) REFERENCES floor.blobs(sha256);
+
+ALTER TABLE ONLY executor.check_plans
+    ADD CONSTRAINT check_plans_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
+
+ALTER TABLE ONLY executor.check_tasks
+    ADD CONSTRAINT check_tasks_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES executor.check_plans(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY executor.plans
     ADD CONSTRAINT plans_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
@@ -1960,6 +2255,10 @@ REVOKE ALL ON FUNCTION floor.used_token(wanted text, address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION floor.used_token(wanted text, address text) TO netci_ingest;
 GRANT ALL ON FUNCTION floor.used_token(wanted text, address text) TO netci_report;
 
+REVOKE ALL ON FUNCTION ledger.add_whole_run(said jsonb, names text[], OUT id bigint, OUT day date, OUT ids integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger.add_whole_run(said jsonb, names text[], OUT id bigint, OUT day date, OUT ids integer[]) TO netci_ingest;
+GRANT ALL ON FUNCTION ledger.add_whole_run(said jsonb, names text[], OUT id bigint, OUT day date, OUT ids integer[]) TO netci_executor;
+
 REVOKE ALL ON FUNCTION ledger.ensure_day(wanted date) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger.ensure_day(wanted date) TO netci_executor;
 GRANT ALL ON FUNCTION ledger.ensure_day(wanted date) TO netci_ingest;
@@ -2042,6 +2341,36 @@ GRANT SELECT ON TABLE branch.trees_v TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE executor.attempts TO netci_executor;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE executor.check_durations TO netci_executor;
+
+GRANT SELECT ON TABLE executor.check_durations_v TO netci_ingest;
+GRANT SELECT ON TABLE executor.check_durations_v TO netci_branch;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE executor.check_durations_v TO netci_executor;
+GRANT SELECT ON TABLE executor.check_durations_v TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE executor.check_lanes TO netci_executor;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE executor.check_plans TO netci_executor;
+
+GRANT USAGE ON SEQUENCE executor.check_plans_id_seq TO netci_executor;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE floor.work TO netci_ingest;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE floor.work TO netci_branch;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE floor.work TO netci_executor;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE floor.work TO netci_report;
+
+GRANT SELECT ON TABLE executor.check_queue_v TO netci_ingest;
+GRANT SELECT ON TABLE executor.check_queue_v TO netci_branch;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE executor.check_queue_v TO netci_executor;
+GRANT SELECT ON TABLE executor.check_queue_v TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE executor.check_tasks TO netci_executor;
+
+GRANT SELECT ON TABLE executor.checks_v TO netci_ingest;
+GRANT SELECT ON TABLE executor.checks_v TO netci_branch;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE executor.checks_v TO netci_executor;
+GRANT SELECT ON TABLE executor.checks_v TO netci_report;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE executor.durations TO netci_executor;
 
 GRANT SELECT ON TABLE executor.durations_v TO netci_ingest;
@@ -2074,6 +2403,11 @@ GRANT SELECT,INSERT ON TABLE floor.blobs TO netci_executor;
 GRANT SELECT,INSERT ON TABLE floor.blobs TO netci_report;
 
 GRANT UPDATE(visibility) ON TABLE floor.blobs TO netci_ingest;
+
+GRANT UPDATE(created) ON TABLE floor.blobs TO netci_ingest;
+GRANT UPDATE(created) ON TABLE floor.blobs TO netci_branch;
+GRANT UPDATE(created) ON TABLE floor.blobs TO netci_executor;
+GRANT UPDATE(created) ON TABLE floor.blobs TO netci_report;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE floor.cursors TO netci_ingest;
 GRANT SELECT,INSERT,UPDATE ON TABLE floor.cursors TO netci_branch;
@@ -2132,11 +2466,6 @@ GRANT SELECT ON TABLE floor.sequencer TO netci_report;
 
 GRANT SELECT ON TABLE floor.tokens_v TO netci_ingest;
 GRANT SELECT ON TABLE floor.tokens_v TO netci_report;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE floor.work TO netci_ingest;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE floor.work TO netci_branch;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE floor.work TO netci_executor;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE floor.work TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ingest.answers TO netci_ingest;
 
@@ -2260,13 +2589,16 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.devices TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.hooks TO netci_report;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.stability TO netci_report;
+
+GRANT SELECT ON TABLE report.known_bad_v TO netci_executor;
+GRANT SELECT ON TABLE report.known_bad_v TO netci_report;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.posts TO netci_report;
 
 GRANT USAGE ON SEQUENCE report.posts_id_seq TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.rollups TO netci_report;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.stability TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.stability_brought TO netci_report;
 

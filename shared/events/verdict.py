@@ -7,7 +7,7 @@ from shared.model.results import CheckState
 
 
 class VerdictChanged(Event):
-    """The folded verdict of a series in one context differs from the last."""
+    """The verdict of a series, or of one patch of it, in one context differs from the last."""
 
     kind: ClassVar[str] = "verdict.changed"
 
@@ -17,6 +17,7 @@ class VerdictChanged(Event):
     settled: bool
     before: str = ""
     cut: int | None = None
+    patch: int | None = None
 
     def subject(self) -> str:
         return f"series/{self.series}"

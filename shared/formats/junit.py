@@ -56,14 +56,19 @@ def read(data: bytes) -> Reported:
 
 
 def _legal(data: bytes) -> bytes:
-    """Without the control characters that XML forbids, as bytes and as references; their makers mean no harm."""
-    if data[:2] in (b"\xfe\xff", b"\xff\xfe"):
+    """Without references to control characters that XML forbids, and without colours; their makers mean no harm."""
+    if _wide(data):
         return data
     if b"&#" in data:
         data = _REFERENCE.sub(lambda found: b"\x1b" if found[1] else b"", data)
     if b"\x1b" in data:
         data = _COLOUR.sub(b"", data)
-    return data.translate(None, _CONTROLS)
+    return data
+
+
+def _wide(data: bytes) -> bool:
+    """Whether it is UTF-16, where a byte is no character."""
+    return data[:2] in (b"\xfe\xff", b"\xff\xfe")
 
 
 def _parse(data: bytes, reader: "_Reader") -> None:
@@ -73,11 +78,15 @@ def _parse(data: bytes, reader: "_Reader") -> None:
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
+    dropped, begun = b"" if _wide(data) else _CONTROLS, 0
     try:
         for at in range(0, len(data), _CHUNK):
-            parser.Parse(data[at : at + _CHUNK], False)
-            if at - parser.CurrentByteIndex > _TAG:
+            # Piece by piece: a copy of the whole body would cost as much memory again.
+            piece = data[at : at + _CHUNK].translate(None, dropped)
+            parser.Parse(piece, False)
+            if begun - parser.CurrentByteIndex > _TAG:
                 raise faulty(f"one tag or comment of over {_TAG} bytes")
+            begun += len(piece)
         parser.Parse(b"", True)
     except (ExpatError, ValueError, LookupError) as error:
         raise faulty(f"not XML: {error}") from error

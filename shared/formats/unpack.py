@@ -13,14 +13,17 @@ from shared.formats.faults import Fault, Faulty, faulty, too_large
 UNPACKED = 64 << 20
 """Bytes of a body after unpacking, unless said otherwise."""
 
+PIECE = 1 << 20
+"""Bytes that are unpacked at once: what is packed well is never in memory twice as a whole."""
+
 _WINDOWS: Mapping[str, int] = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
 class Unpacker:
-    """`feed` it what arrives, then `finish`. Raises Faulty, and is of no use after that.
+    """`feed` it what arrives, and nothing while it is `waiting`; then `finish`. Raises Faulty, and is of no use after.
 
-    What `feed` gives is never more in sum than `limit` bytes, and nothing is unpacked beyond the byte that shows the
-    limit to be passed.
+    What `feed` gives is a PIECE at most where it unpacks, and never more in sum than `limit` bytes. Nothing is unpacked
+    beyond the byte that shows the limit to be passed.
     """
 
     def __init__(self, encoding: str = "", limit: int = UNPACKED) -> None:
@@ -30,9 +33,11 @@ class Unpacker:
         self._name = name
         self._limit = self._left = limit
         self._stream: Any = zlib.decompressobj(_WINDOWS[name]) if name in _WINDOWS else None
+        self.waiting = False
+        """Whether there is more of what was fed: `feed` nothing to have it."""
 
-    def feed(self, data: bytes) -> bytes:
-        """What `data` adds to the unpacked whole."""
+    def feed(self, data: bytes = b"") -> bytes:
+        """What `data` adds to the unpacked whole, or the first piece of that."""
         plain = data if self._stream is None else self._inflate(data)
         self._left -= len(plain)
         if self._left < 0:
@@ -42,12 +47,14 @@ class Unpacker:
     def _inflate(self, data: bytes) -> bytes:
         if self._stream.eof and data:
             raise faulty(f"bytes after the end of the {self._name} data")
+        most = min(PIECE, self._left + 1)
         try:
-            plain: bytes = self._stream.decompress(data, self._left + 1)
+            plain: bytes = self._stream.decompress(self._stream.unconsumed_tail + data, most)
         except zlib.error as error:
             raise faulty(f"not {self._name}: {error}") from error
         if self._stream.unused_data:
             raise faulty(f"bytes after the end of the {self._name} data")
+        self.waiting = len(plain) == most and not self._stream.eof
         return plain
 
     def finish(self) -> None:
@@ -59,6 +66,8 @@ class Unpacker:
 def unpack(data: bytes, encoding: str = "", limit: int = UNPACKED) -> bytes:
     """All of it at once."""
     unpacker = Unpacker(encoding, limit)
-    plain = unpacker.feed(data)
+    plain = bytearray(unpacker.feed(data))
+    while unpacker.waiting:
+        plain += unpacker.feed()
     unpacker.finish()
-    return plain
+    return bytes(plain)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.errors import Refused, Transient
+from shared.formats.diff_paths import path_faults
 from shared.git.names import check_ref
-from shared.git.process import GitError, GitTimeout, Limits, run
+from shared.git.process import GitError, GitFlood, GitTimeout, Limits, run
 from shared.git.store import FETCH, Store
 from shared.model.ids import Sha, is_sha
 from shared.net import Reach
@@ -200,3 +201,18 @@ async def _take(store: Store, folder: Path, head: Sha, address: PullAddress) -> 
         return await store.fetch_commit(folder, head, settings={"fetch.fsckObjects": "true"})
     except Transient as error:
         raise Refused(f"{address.place} is not taken: its objects are not sound ({error})") from error
+
+
+async def check_paths(store: Store, head: Sha, ours: Sequence[Sha]) -> None:
+    """Raises Refused if a commit of `head` that none of `ours` has touches a path that a mail might not touch."""
+    try:
+        ran = await store.git(
+            "log", "-z", "--format=", "--name-only", "--no-renames", "--diff-merges=combined", "--no-show-signature",
+            "--end-of-options", head, *(f"^{sha}" for sha in ours), "--", timeout=300,
+        )  # fmt: skip
+    except (GitFlood, GitTimeout) as error:
+        raise Refused("the pull request is not taken: it touches too much to look at") from error
+    for raw in dict.fromkeys(filter(None, ran.out.split(b"\0"))):
+        path = raw.decode("utf-8", "replace")
+        for _, text in path_faults(path, path):
+            raise Refused(f"the pull request is not taken: {text}")

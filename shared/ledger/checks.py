@@ -2,7 +2,7 @@
 
 Pending first, settled later. A settled check never goes back to pending; it changes for the better, by a newer attempt
 of the same executor, or where it only said that a run was given up. Only the lab that spoke first speaks on in a
-context of a series.
+context of a series; where our own checks speak, no lab does.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from shared.db.pool import Connection, Record
 from shared.errors import Refused
 from shared.events import CheckDone
 from shared.ledger.rows import SQL
-from shared.model.ids import RunId
+from shared.model.ids import OWN_REMOTE, RunId
 from shared.model.results import CheckState
 
 _WORTH = {CheckState.PENDING: 0, CheckState.FAIL: 1, CheckState.WARNING: 2, CheckState.SUCCESS: 3}
@@ -66,9 +66,10 @@ async def put(conn: Connection, source: str, check: Check) -> bool:
         now = await conn.fetchrow(SQL["speaker"], c.run)
         assert row is not None, "checks are never deleted"
         assert now is not None, "nor are runs that say one"
-        if row["remote"] != now["remote"]:
+        if row["remote"] != now["remote"] and now["remote"] != OWN_REMOTE:
             raise NotYours(f"another lab has said {c.context} of this series; it speaks on, or another context is used")
-        if not replaces(CheckState(row["state"]), _speaker(row), c.state, _speaker(now)):
+        same = row["remote"] == now["remote"]
+        if same and not replaces(CheckState(row["state"]), _speaker(row), c.state, _speaker(now)):
             return False
         await conn.execute(SQL["change_check"], *values)
     if c.state is not CheckState.PENDING:

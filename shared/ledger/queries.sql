@@ -15,19 +15,8 @@ on conflict (coalesce(cut_id, 0), coalesce(series_id, 0), (case when cut_id is n
 returning id, day
 
 -- add_whole_run --
--- project text, stream text, branch text, cut_id bigint, series_id bigint, remote text, executor text,
--- attempt integer, planned integer, kernel_commit text, suite_commit text, config_digest text, toolchain text,
--- image text, device jsonb, visibility text, trial boolean, link text, started timestamptz, state text, cause text,
--- reason text, ended timestamptz, counts jsonb, log_pack text
--- A run that comes as a whole has no lease, and is closed as soon as it is there.
-insert into ledger.runs (day, project, stream, branch, cut_id, series_id, remote, executor, attempt, planned,
-                         kernel_commit, suite_commit, config_digest, toolchain, image, device, visibility, trial, link,
-                         started, state, cause, reason, ended, closed, counts, log_pack)
-values ((now() at time zone 'utc')::date, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-        $18, coalesce($19, now()), $20, nullif($21, ''), left($22, 2000), coalesce($23, now()), now(), $24, $25)
-on conflict (coalesce(cut_id, 0), coalesce(series_id, 0), (case when cut_id is null and series_id is null then branch else '' end),
-             remote, executor, attempt, trial) do nothing
-returning id, day
+-- said jsonb, names text[]
+select id, day, ids from ledger.add_whole_run($1, $2)
 
 -- take_over_run --
 -- cut_id bigint, series_id bigint, remote text, executor text, attempt integer, lease_number bigint,
@@ -113,8 +102,10 @@ from tests where latest = 1 group by result
 -- end_run --
 -- id bigint, lease_number bigint, state text, cause text, reason text, counts jsonb, log_pack text, suite_commit text,
 -- toolchain text, ended timestamptz
+-- Two lanes that ended together may each have expected the other to go on.
 update ledger.runs
-set state = $3, cause = nullif($4, ''), reason = left($5, 2000), counts = $6, log_pack = coalesce($7, log_pack),
+set expected_end = case when expected_end > now() then now() else expected_end end,
+    state = $3, cause = nullif($4, ''), reason = left($5, 2000), counts = $6, log_pack = coalesce($7, log_pack),
     ended = coalesce($10, now()), closed = now(), suite_commit = coalesce(nullif($8, ''), suite_commit), toolchain = coalesce(nullif($9, ''), toolchain)
 where id = $1 and lease_number = $2 and state = 'open'
 returning project, stream, branch, cut_id, series_id, remote, executor, visibility, trial

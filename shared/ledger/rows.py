@@ -23,19 +23,32 @@ _OPTIONAL = ("cause", "seconds", "detail", "log", "link", "crashes")
 """Columns that have what is empty by themselves."""
 
 
-async def ids_of(conn: Connection, columns: Columns, admit: Admit | None = None) -> dict[str, int]:
-    """The ids of all names, new ones added. Raises ValueError on a name over the limit, and what `admit` raises."""
+def names_of(columns: Columns) -> list[str]:
+    """All names that the rows use, each once. Raises ValueError on one over the limit."""
     names = {*columns.group, *columns.test, *columns.subtest}
     for name in names:
         if len(name) * 4 > NAME_LIMIT and len(name.encode()) > NAME_LIMIT:
             raise ValueError(f"a name of over {NAME_LIMIT} bytes: {name[:60]!r}…")
-    found = {r["name"]: r["id"] for r in await conn.fetch(SQL["name_ids"], list(names))}
-    if missing := sorted(names - found.keys()):
+    return list(names)
+
+
+async def ids_of(conn: Connection, columns: Columns, admit: Admit | None = None) -> dict[str, int]:
+    """The ids of all names, new ones added. Raises ValueError on a name over the limit, and what `admit` raises."""
+    names = names_of(columns)
+    found = {r["name"]: r["id"] for r in await conn.fetch(SQL["name_ids"], names)}
+    return await completed(conn, dict.fromkeys(names) | found, admit)
+
+
+async def completed(conn: Connection, found: dict[str, int | None], admit: Admit | None) -> dict[str, int]:
+    """The ids of names, `found` having None for those that nobody used before; they are added."""
+    missing = sorted(name for name, id in found.items() if id is None)
+    ids = {name: id for name, id in found.items() if id is not None}
+    if missing:
         if admit is not None:
             await admit(len(missing))
         await conn.execute(SQL["add_names"], missing)
-        found |= {r["name"]: r["id"] for r in await conn.fetch(SQL["name_ids"], missing)}
-    return found
+        ids |= {r["name"]: r["id"] for r in await conn.fetch(SQL["name_ids"], missing)}
+    return ids
 
 
 async def insert(conn: Connection, run: OpenRun, columns: Columns, ids: dict[str, int]) -> int:
@@ -64,7 +77,8 @@ async def copy(conn: Connection, run: OpenRun, columns: Columns, ids: dict[str, 
 
 
 def _says(values: Sequence[object]) -> bool:
-    return any(value or value == 0 for value in values)
+    """Whether there is one that is not empty; a number of seconds that is 0 is not."""
+    return any(values) or 0 in values
 
 
 def clean(case: Case) -> Case:

@@ -98,18 +98,13 @@ class Ledger:
         self, conn: Connection, opening: Opening, columns: Columns, ending: Ending, admit: Admit | None = None
     ) -> OpenRun:
         """A run that comes as a whole: opened, its cases copied, closed. Raises Superseded if there is one already."""
-        o, e, counts = opening, ending, rows.counts_of(columns)
-        await conn.execute(SQL["ensure_today"])
-        row = await conn.fetchrow(
-            SQL["add_whole_run"], o.project, o.stream, o.branch, o.cut_id, o.series_id, o.remote, o.executor,
-            o.attempt, o.planned, o.kernel_commit, o.suite_commit, o.config_digest, o.toolchain, o.image,
-            dict(o.device) if o.device else None, o.shown, o.trial, o.link, o.started, e.state, e.cause, e.reason,
-            e.ended, counts, e.log_pack,
-        )  # fmt: skip
-        if row is None:
+        o, e, counts, names = opening, ending, rows.counts_of(columns), rows.names_of(columns)
+        row = await conn.fetchrow(SQL["add_whole_run"], _said(o, e, counts), names)
+        if row is None or row["id"] is None:
             raise Superseded(f"there is a run of {o.remote}/{o.executor} already")
         run = OpenRun(RunId(row["id"]), row["day"], o.lease_number, True)
-        await rows.copy(conn, run, columns, await rows.ids_of(conn, columns, admit))
+        found = dict(zip(names, row["ids"] or (), strict=True))
+        await rows.copy(conn, run, columns, await rows.completed(conn, found, admit))
         await self._add_artifacts(conn, run, ending)
         if o.shown == "public":
             _count(o.remote, columns)
@@ -183,6 +178,20 @@ def _count(remote: str, columns: Columns) -> None:
     """In the metrics, which anybody may read: only what anybody may know."""
     for result in set(columns.result):
         CASES.labels(remote, result).inc(columns.result.count(result))
+
+
+def _said(o: Opening, e: Ending, counts: dict[str, int]) -> dict[str, Any]:
+    """A whole run by its columns."""
+    times = {"started": o.started, "ended": e.ended}
+    return {
+        "project": o.project, "stream": o.stream, "branch": o.branch, "cut_id": o.cut_id, "series_id": o.series_id,
+        "remote": o.remote, "executor": o.executor, "attempt": o.attempt, "planned": o.planned,
+        "kernel_commit": o.kernel_commit, "suite_commit": o.suite_commit, "config_digest": o.config_digest,
+        "toolchain": o.toolchain, "image": o.image, "device": dict(o.device) if o.device else None,
+        "visibility": o.shown, "trial": o.trial, "link": o.link, "state": e.state, "cause": e.cause,
+        "reason": e.reason, "counts": counts, "log_pack": e.log_pack,
+        **{name: when.isoformat() for name, when in times.items() if when is not None},
+    }  # fmt: skip
 
 
 def _started(o: Opening, run: int) -> RunStarted:

@@ -12,6 +12,9 @@ RunId = NewType("RunId", int)
 Sha = NewType("Sha", str)
 """A git object id, 40 lower-case hex digits."""
 
+OWN_REMOTE = "netci"
+"""The remote of our own checks' runs. No lab has this name, so what such a run says is ours."""
+
 
 def uuid7(now: float | None = None, entropy: bytes | None = None) -> uuid.UUID:
     """A UUID of version 7 (RFC 9562): 48 bits of Unix milliseconds, then chance. `now` is Unix seconds."""

@@ -41,11 +41,15 @@ def on_practice_servers(*, patchwork: str, tree: str, fleet: Fleet, push: str, p
     trees = {"net-next": {"git": tree, "branch": "main"}, "net": {"git": tree, "branch": "net"}}
     tables = a_project(patchwork=patchwork, trees=trees, stream=stream)
     tables["projects"]["netdev"]["patchwork"]["token_env"] = "NETCI_PATCHWORK_TOKEN"
+    tables["projects"]["netdev"]["checking"] = {"use": list(CHECKS)}
     tables["disk"] = {"free": 0}
     tables["remotes"] = [{"name": "metal", "report": True}]
     tables["executors"] = [_executor(fleet)]
     return tables
 
+
+CHECKS = ("series_format", "fixes_present", "verify_signedoff", "verify_fixes")
+"""Checks that the practice tree has all for: mails and git, no compiler and none of the kernel's scripts."""
 
 GUEST = "guest"
 """A remote that has no executor of ours: whoever has a token for it takes part."""

@@ -11,7 +11,7 @@ import os
 import signal
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -56,7 +56,8 @@ class _Pipes:
 
 @dataclass(eq=False)
 class PracticeHost:
-    """One host. `commands` counts the commands it was asked to run, `root` is its home folder.
+    """One host. `commands` counts the commands it was asked to run, `root` is its home folder. `env` is what its
+    commands find besides in their environment.
 
     `refuse`, `stall`, `wrong_key`, `die` begin a trouble; `accept`, `unstall`, `right_key`, `revive` end it.
     """
@@ -64,6 +65,7 @@ class PracticeHost:
     name: str
     root: Path
     authorized: str
+    env: Mapping[str, str] = field(default_factory=dict)
     commands: int = 0
     port: int = 0
     links: set[asyncssh.SSHServerConnection] = field(default_factory=set)
@@ -186,6 +188,7 @@ class PracticeHost:
     async def _spawn(self, command: str, inside: tuple[int, int, int]) -> asyncio.subprocess.Process:
         name, _, value = self._mark.partition("=")
         env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.root), "USER": USER, name: value}
+        env |= self.env
         try:
             return await asyncio.create_subprocess_exec(
                 "/bin/sh", "-c", command, cwd=self.root, env=env, start_new_session=True,
@@ -261,7 +264,9 @@ class Fleet:
 
 
 @asynccontextmanager
-async def served_hosts(n: int = 2, folder: Path | None = None) -> AsyncIterator[Fleet]:
+async def served_hosts(
+    n: int = 2, folder: Path | None = None, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Fleet]:
     """Serve `n` hosts on loopback, their homes in `folder` (or a folder that is removed at the end).
 
     At the end every process that a host ever started is ended, whatever session it fled to.
@@ -271,7 +276,8 @@ async def served_hosts(n: int = 2, folder: Path | None = None) -> AsyncIterator[
         home = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netci-hosts-")))
         key = asyncssh.generate_private_key("ssh-ed25519")
         authorized = key.export_public_key().decode()
-        hosts = [await _served(stack, home / f"host{number}", authorized) for number in range(1, n + 1)]
+        homes = [home / f"host{number}" for number in range(1, n + 1)]
+        hosts = [await _served(stack, one, authorized, env or {}) for one in homes]
         key_file, known_hosts = home / "id_ed25519", home / "known_hosts"
         key_file.touch(mode=0o600)
         key_file.write_bytes(key.export_private_key())
@@ -279,9 +285,9 @@ async def served_hosts(n: int = 2, folder: Path | None = None) -> AsyncIterator[
         yield Fleet(tuple(hosts), key_file, known_hosts)
 
 
-async def _served(stack: AsyncExitStack, root: Path, authorized: str) -> PracticeHost:
+async def _served(stack: AsyncExitStack, root: Path, authorized: str, env: Mapping[str, str]) -> PracticeHost:
     root.mkdir(parents=True, exist_ok=True)
-    host = PracticeHost(root.name, root, authorized)
+    host = PracticeHost(root.name, root, authorized, env)
     await host.accept()
     stack.push_async_callback(host.close)
     return host

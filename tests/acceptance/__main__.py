@@ -1,6 +1,6 @@
 """`make acceptance`: the whole road on the kernel's source, with the rooms as compose.yaml has them.
 
-A Debian kernel as the tree, series made from it by `git format-patch`, PostgreSQL and RabbitMQ as servers, the four
+A Debian kernel as the tree, series made from it by `git format-patch`, PostgreSQL and RabbitMQ as servers, the
 rooms as processes of their own users with the command, environment, mounts, secrets and health checks of compose.yaml,
 the real proxy with the shipped configuration, two OpenSSH hosts that build and run the kernel's own selftests, two
 branches cut by hand. At the end the checks are read back from Patchwork, pages are rendered in Chromium, and the exit

@@ -22,7 +22,7 @@ NAMES = {
 }  # fmt: skip
 HOSTS = "127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for name, address in NAMES.items())
 _USERS = {0: "root", 101: "nginx", 10000: "netci", 10001: "netci-ingest", 10002: "netci-branch",
-          10003: "netci-executor", 10004: "netci-report", 10020: "git"}  # fmt: skip
+          10003: "netci-executor", 10004: "netci-report", 10005: "netci-checks", 10020: "git"}  # fmt: skip
 PASSWD = "".join(
     f"{name}:x:{uid}:{10000 if 10000 <= uid < 10010 else uid}::{'/root' if not uid else '/nonexistent'}:/bin/sh\n"
     for uid, name in _USERS.items()

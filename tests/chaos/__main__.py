@@ -12,10 +12,9 @@ import asyncio
 import random
 import sys
 import time
-from datetime import timedelta
 
+from shared.arguments import duration
 from shared.errors import first_of
-from shared.settings import parse_duration
 from tests.chaos.killer import Say
 from tests.chaos.outages import TROUBLES, Row, outages, table
 from tests.chaos.run import Report, compare
@@ -28,12 +27,12 @@ def main() -> None:
     parser.add_argument("--bus", choices=("rabbit", "postgres"), default="rabbit")
     parser.add_argument("--verbose", action="store_true", help="say what is posted, cut and killed, as it happens")
     parser.add_argument("--keep", action="store_true", help="leave the folders with logs, stores and blobs")
-    parser.add_argument("--outage", type=_duration, default=None, metavar="DURATION",
+    parser.add_argument("--outage", type=duration, default=None, metavar="DURATION",
                         help="instead of killing: Patchwork in each trouble there is, for so long; as 2m")  # fmt: skip
     args = parser.parse_args()
     seed = random.SystemRandom().randrange(1 << 31) if args.seed is None else args.seed
     if args.outage is not None:
-        sys.exit(_outages(args.outage, seed))
+        sys.exit(_outages(args.outage.total_seconds(), seed))
     print(f"chaos: {args.rounds} rounds, seed {seed}, bus {args.bus}", flush=True)
     say = _teller(args.verbose)
     try:
@@ -43,15 +42,6 @@ def main() -> None:
         sys.exit(1)
     _print(report, seed)
     sys.exit(1 if report.faults else 0)
-
-
-def _duration(text: str) -> float:
-    try:
-        found = parse_duration(text)
-    except ValueError as fault:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {fault}") from None
-    assert isinstance(found, timedelta)
-    return found.total_seconds()
 
 
 def _outages(length: float, seed: int) -> int:

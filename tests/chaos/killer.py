@@ -9,7 +9,7 @@ from tests.chaos.plan import BACKEND, BROKER, DATABASE, QUEUES, ROOMS, Blow, Rou
 from tests.chaos.stage import Stage
 
 Say = Callable[[str], None]
-CONSUMERS = ("branch", "executor", "report")
+CONSUMERS = ("branch", "executor", "checks", "report")
 """The rooms that have a queue."""
 LONG_ENOUGH = 6.0
 """Seconds that a room is waited for to do something; a step that does not need it ends without."""
@@ -99,10 +99,16 @@ def _refs(stage: Stage) -> object:
     return [folder.stat().st_mtime_ns for folder in folders if folder.exists()]
 
 
+def _asked(stage: Stage) -> object:
+    """Folders of questions that are being asked."""
+    return sorted(path.name for path in stage.checks.glob("*/scratch/*/*"))
+
+
 _TRACES: Mapping[str, Callable[[Stage], object]] = {
     "ingest": lambda stage: stage.patchwork.counters.of("/series/N/mbox/"),
     "branch": _refs,
     "executor": lambda stage: [host.commands for host in stage.fleet.hosts],
+    "checks": _asked,
     "report": lambda stage: stage.patchwork.counters.check_posts.total(),
 }
 """What changes outside when a room has done something that it has not written down yet."""

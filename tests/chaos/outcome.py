@@ -19,7 +19,7 @@ BRANCH = re.compile(r"net-next-\d{4}-\d\d-\d\d--\d\d-\d\d")
 Outcome = Mapping[str, str]
 
 VERDICTS = """
-select s.message_id, s.version, v.context, v.state, v.settled, v.text, v.reasons, v.changes
+select s.message_id, s.version, v.patch, v.context, v.state, v.settled, v.text, v.reasons, v.changes
 from report.verdicts v join ingest.series s on s.id = v.series_id"""
 SERIES = "select message_id, version, revision, state, reason, trees, tree_reason from ingest.series"
 APPLIED = """
@@ -30,7 +30,7 @@ CUTS = "select id, name, state, purpose, commit, asked_by, merges from branch.cu
 SELECTIONS = """
 select x.cut_id, s.message_id, x.position, x.decision, x.rule, x.reason, x.patch_number, x.files, r.message_id as rival
 from branch.selections x join ingest.series s on s.id = x.series_id left join ingest.series r on r.id = x.rival"""
-RUNS = "select cut_id, remote, executor, attempt, state, cause, reason, counts, planned from ledger.runs"
+RUNS = "select cut_id, series_id, remote, executor, attempt, state, cause, reason, counts, planned from ledger.runs"
 CASES = """
 select r.cut_id, c.grp, c.test, c.subtest, c.attempt, c.result, c.cause, c.crashes
 from ledger.cases_v c join ledger.runs r on r.id = c.run_id"""
@@ -94,7 +94,11 @@ def _checks(stage: Stage, names: _Names) -> Iterator[tuple[str, str]]:
 
 async def _of_series(conn: Connection, names: _Names) -> dict[str, str]:
     found = {}
-    for sql, what, key in ((SERIES, "series", ()), (VERDICTS, "verdict", ("context",)), (APPLIED, "applied", ())):
+    for sql, what, key in (
+        (SERIES, "series", ()),
+        (VERDICTS, "verdict", ("patch", "context")),
+        (APPLIED, "applied", ()),
+    ):
         for row in await conn.fetch(sql):
             facts = dict(row)
             who = names.series.get(facts.pop("message_id"), "a stranger")
@@ -121,13 +125,15 @@ async def _of_cuts(stage: Stage, conn: Connection, names: _Names) -> dict[str, s
     for sql, what, key_of in keys:
         for row in await conn.fetch(sql):
             facts = dict(row)
-            words = [what, names.cuts[facts.pop("cut_id")], *(str(facts.pop(k)) for k in key_of)]
+            cut, series = facts.pop("cut_id"), facts.pop("series_id", None)
+            words = [what, names.cuts[cut] if cut else names.ids[series], *(str(facts.pop(k)) for k in key_of)]
             found[" ".join(words)] = names.text(facts)
     return found
 
 
 BY_THE_CLOCK = ("run.progress", "remote.changed")
-"""Told at most once a second, or because something is late and then comes: how often depends on the time it takes."""
+"""Told at most once a second, or because something is late and then comes: how often depends on the time it takes.
+That no owner of a remote is told the same twice is looked at by `remains`."""
 
 
 async def _events(conn: Connection, names: _Names) -> dict[str, str]:
@@ -141,7 +147,9 @@ async def _events(conn: Connection, names: _Names) -> dict[str, str]:
         who = _subject(names, data)
         counts[f"events {kind} {who}"] += 1
         if kind.startswith("verdict."):
-            told.setdefault(f"told {who} {data['context']}", []).append(f"{data['before']}>{data['state']}")
+            told.setdefault(f"told {who} {data.get('patch') or 0} {data['context']}", []).append(
+                f"{data['before']}>{data['state']}"
+            )
     return {key: str(n) for key, n in counts.items()} | {key: " ".join(line) for key, line in told.items()}
 
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-ROOMS = ("ingest", "branch", "executor", "report")
+ROOMS = ("ingest", "branch", "executor", "checks", "report")
 DATABASE, BACKEND, BROKER, QUEUES = "database", "backend", "broker", "queues"
 
 
@@ -40,7 +40,7 @@ def plan(seed: int, rounds: int, *, broker: bool) -> list[Round]:
 
 
 def _bag(chance: random.Random, broker: bool) -> Iterator[str]:
-    victims = [*ROOMS, "branch", "executor", DATABASE, BACKEND, *((BROKER, QUEUES) if broker else (DATABASE, "report"))]
+    victims = [*ROOMS, "branch", DATABASE, BACKEND, *((BROKER, QUEUES) if broker else (DATABASE, "report"))]
     while True:
         yield from chance.sample(victims, len(victims))
 

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from shared.practice.config import CHECKS
 from shared.practice.demo.judge import states_of
 from shared.practice.world_series import PracticeSeries, Role
 from tests.chaos.killer import Killer, Say
 from tests.chaos.plan import Round
-from tests.chaos.stage import Stage
+from tests.chaos.stage import SCRIPT, Stage
 from tests.chaos.world import MENDED, RED, STEPS, Wave
 
 PATIENCE = 120.0
@@ -100,9 +101,10 @@ class Play:
 
     async def _settled(self, several: Sequence[PracticeSeries]) -> None:
         async def settled() -> bool:
-            return all(self._states(s, c) == {"success"} for s in several for c in ("tree_selection", "apply"))
+            contexts = ("tree_selection", "apply", *CHECKS, SCRIPT)
+            return all(self._states(s, c) == {"success"} for s in several for c in contexts)
 
-        await self._until(settled, f"{', '.join(s.name for s in several)} are applied and told so")
+        await self._until(settled, f"{', '.join(s.name for s in several)} are applied and checked, and told so")
 
     def _states(self, series: PracticeSeries, context: str) -> set[str]:
         return states_of(self.stage.patchwork, series, context)

@@ -1,6 +1,7 @@
-"""The stage: servers of our own, practice Patchwork and hosts in this process, four rooms as four processes."""
+"""The stage: servers of our own, practice Patchwork and hosts in this process, each room as a process."""
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -26,6 +27,10 @@ from tests.support.programs import program
 from tests.support.rabbitmq import RabbitMQ, free_port
 
 LEASE = "3"
+SCRIPT = "lasting"
+"""A check that is a script, and lasts long enough to be hit."""
+SECONDS = "0.4711"
+"""What its processes are known by: a cage has nothing of our environment."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -50,6 +55,11 @@ class Stage:
     @property
     def testing(self) -> Path:
         return self.folder / "testing.git"
+
+    @property
+    def checks(self) -> Path:
+        """Where checks are asked, by project."""
+        return self.folder / "data/executor/checks"
 
     async def command(self, *words: str) -> str:
         """Run `netci WORDS` until it works: the database may be away just now."""
@@ -141,7 +151,19 @@ def _tables(stage: Stage, push: str) -> Tables:
     often = {"reconcile": "10s", "sync_queue": "20s", "timeout": "20s"}
     tables["projects"]["netdev"]["patchwork"] |= often
     tables["executors"][0]["hold"] = f"{LEASE}s"
+    checking = tables["projects"]["netdev"]["checking"]
+    checking["use"].append(SCRIPT)
+    checking["check"] = {SCRIPT: {"folder": str(_script(stage.folder))}}
     return tables
+
+
+def _script(folder: Path) -> Path:
+    place = folder / "tests/patch" / SCRIPT
+    place.mkdir(parents=True)
+    (place / "info.json").write_text(json.dumps({"run": ["run.sh"]}))
+    (place / "run.sh").write_text(f"#!/bin/sh\nsleep {SECONDS}\ngit log -1 --format=%s >&$DESC_FD\n")
+    (place / "run.sh").chmod(0o755)
+    return place
 
 
 async def _remote(stack: AsyncExitStack, stage: Stage) -> int:

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from services.executor.drivers import DriverConfig, driver_for
 from services.executor.drivers.base import Capture, Command, Driver, Host, Job, LeaseLost, shell
+from services.executor.drivers.ssh import SshDriver
+from services.executor.drivers.ssh_config import SshConfig
 from shared.errors import InfraError, Refused
 from shared.practice.hosts import served_hosts
 from tests.contract.sshd import sshd
@@ -33,7 +34,7 @@ class Rack:
     cut: Callable[[], None]
 
     def driver(self, **changes: Any) -> Driver:
-        return driver_for(DriverConfig.model_validate(self.config | changes))
+        return SshDriver(SshConfig.model_validate(self.config | changes))
 
     def processes(self) -> list[int]:
         """The live processes of any lease on this host."""

@@ -175,9 +175,11 @@ class Lab:
 @asynccontextmanager
 async def a_lab(
     database: Database, floor_for: FloorFor, fleet: Fleet, folder: Path, *, more: str = "",
-    sandbox: bool = False,
+    sandbox: bool = False, first: str = "20ms", longest: str = "100ms",
 ) -> AsyncIterator[Lab]:  # fmt: skip
-    """Everything but the running program, which is killed at the end if it still runs."""
+    """Everything but the running program, which is killed at the end if it still runs. `first` and `longest` are how
+    long it waits before it asks a server again that is away.
+    """
     settings, owner = settings_of(folder / "server"), await database.pool("")
     ingest, report = await floor_for("ingest", settings), await floor_for("report", settings)
     async with AsyncExitStack() as stack:
@@ -191,7 +193,10 @@ async def a_lab(
             f'{{ kind = "ssh", hosts = [{hosts}], key_file = "{fleet.key_file}", known_hosts = "{fleet.known_hosts}", '
             'kill_grace = "1s" }'
         )
-        lab.config.write_text(some_toml(lab.data, net.url, f"free = 0\n{more}", suite=suite, driver=driver))
+        more = f"free = 0\n{more}"
+        lab.config.write_text(
+            some_toml(lab.data, net.url, more, suite=suite, driver=driver, first=first, longest=longest)
+        )
         try:
             yield lab
         finally:

@@ -4,18 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from shared.practice.config import CHECKS
 from shared.practice.demo.judge import Judge, table
 from shared.practice.patchwork import Served, changes, standard
 from shared.practice.world_series import PracticeSeries, Role, World, write
 from tests.e2e.programs import free_listen, netci
 
 RIGHT = {
-    "good": ("success", "success", "success"),
-    "flaky": ("success", "success", "success"),
-    "new": ("success", "success", "success"),
-    "breaking": ("success", "success", "pending"),
-    "conflicting": ("success", "success", "fail"),
-    "old": ("success", "success", "-"),
+    "good": ("success", "success", "success", "success"),
+    "flaky": ("success", "success", "success", "success"),
+    "new": ("success", "success", "success", "success"),
+    "breaking": ("success", "success", "pending", "success"),
+    "conflicting": ("success", "success", "fail", "success"),
+    "old": ("success", "success", "-", "success"),
 }
 
 
@@ -34,7 +35,7 @@ def _rows(out: str) -> dict[str, tuple[str, ...]]:
         words = line.split()
         at = next((i for i, word in enumerate(words) if word in RIGHT and words[i - 1] in ("v1", "v2")), 0)
         if at:
-            found[words[at]] = tuple(words[at + 1 : at + 4])
+            found[words[at]] = tuple(words[at + 1 : at + 5])
     return found
 
 
@@ -83,6 +84,8 @@ def ending(world: World, *, conflict: str | None = None, good: str = "success") 
     for series in world.series:
         end.post(series.role, "tree_selection", "success")
         end.post(series.role, "apply", "success")
+        for context in CHECKS:
+            end.post(series.role, context, "success")
     end.judge.v2_came()
     for role in (Role.GOOD, Role.FLAKY, Role.NEW, Role.BREAKING):
         end.post(role, "contest", "pending", "tests: 5, failing: 1")
@@ -118,6 +121,12 @@ def test_a_check_on_v1_after_v2_came_is_named(world: World, context: str) -> Non
 
 def test_a_wrong_verdict_is_named(world: World) -> None:
     assert "good: contest is not success" in ending(world, good="fail").judge.after_second_cut()
+
+
+def test_a_check_of_ours_that_says_otherwise_is_named(world: World) -> None:
+    end = ending(world)
+    end.post_on(end.patches(world.by_role(Role.GOOD))[0], "verify_fixes", "fail")
+    assert [fault for fault in end.judge.after_second_cut() if fault.startswith("good: verify_fixes is")]
 
 
 def test_a_breaking_series_that_got_away_is_named(world: World) -> None:

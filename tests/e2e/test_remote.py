@@ -3,10 +3,13 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from services.executor.remote.app import opened
+from services.executor.remote.config import load
 from services.ingest.api.desk import LabDesk
 from services.ingest.api.reaper import Reaper
 from shared.blobs.disk import DiskBlobs
@@ -15,12 +18,13 @@ from tests.conftest import Database, FloorFor
 from tests.e2e.labs import Lab, a_lab, settings_of, until
 from tests.e2e.programs import netci
 from tests.support.cutting import Way
+from tests.support.hour import Hour
 
 pytestmark = pytest.mark.timeout(180)
 
-HOUR = 65
-"""So often a server that is away is asked in an hour: after 1, 2, 4, … seconds, then once a minute. In the lab of these
-tests the waits are shorter and their number is the same."""
+HOUR = 3600.0
+OFTEN = 8
+"""So many vain attempts, and the waits between them are as long as they get."""
 
 
 @pytest.fixture
@@ -54,26 +58,22 @@ async def check_told_once(lab: Lab, folder: Path, tests: str) -> None:
     assert not (lab.data / "rejected").exists()
 
 
-async def test_an_hour_without_the_server_killed_twice_and_all_is_told_once(
+async def test_killed_twice_while_the_server_is_away_and_all_is_told_once(
     database: Database, floor_for: FloorFor, fleet: Fleet, tmp_path: Path
 ) -> None:
     async with a_lab(database, floor_for, fleet, tmp_path) as lab:
         for name in "abcd":
             lab.tests.add(name, waits=name in "bc")
         await lab.start()
-        await lab.cut()
-        await until(lambda: lab.tests.ran("b"), "the second test runs")
-        await until(lambda: _has(lab, "a-sh"), "the first is on the server while the second runs")
-        lab.net.turn(Way.CUT)
-        lab.tests.go("b")
-        await until(lambda: lab.tests.ran("c"), "the tests go on without the server")
+        await _away_in_the_second_test(lab)
         await lab.stop()
         before = await lab.runs()
         await lab.start()
         await until(lambda: lab.tests.ran("c") == 2, "the test that was broken off is run again")
         lab.tests.go("c")
         await until(lambda: lab.tests.ran("d"), "the last test runs")
-        await until(lambda: lab.net.attempts >= HOUR, "an hour has passed")
+        seen = lab.net.attempts
+        await until(lambda: lab.net.attempts >= seen + OFTEN, "the server is asked in vain")
         said = await lab.status()
         assert said["running"]
         assert said["trouble"]
@@ -88,6 +88,81 @@ async def test_an_hour_without_the_server_killed_twice_and_all_is_told_once(
         assert [lab.tests.ran(name) for name in "abcd"] == [1, 1, 2, 1]
         said = await lab.status()
         assert (said["trouble"], said["runs"]) == ("", [])
+
+
+async def _away_in_the_second_test(lab: Lab) -> None:
+    """The first test is told, the second has ended while the server was away, the third runs."""
+    await lab.cut()
+    await until(lambda: lab.tests.ran("b"), "the second test runs")
+    await until(lambda: _has(lab, "a-sh"), "the first is on the server while the second runs")
+    lab.net.turn(Way.CUT)
+    lab.tests.go("b")
+    await until(lambda: lab.tests.ran("c"), "the tests go on without the server")
+
+
+@asynccontextmanager
+async def working(lab: Lab, hour: Hour) -> AsyncIterator[None]:
+    """The lab's program in this process, by a time that the test lets pass. Broken off at the end, wherever it is."""
+    async with opened(load(lab.config), hour.clock, hour.pace) as program:
+        task = asyncio.ensure_future(program.run())
+        try:
+            yield
+            assert not task.done(), task.exception()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def pass_by(hour: Hour, seconds: float) -> None:
+    """Let so much time pass. Nothing is skipped before both who ask the server, for branches and for results, wait."""
+    end = hour.passed + seconds
+    while hour.passed < end:
+        await until(lambda: hour.asleep == 2, "the server is asked, and both wait")
+        hour.skip()
+
+
+async def test_an_hour_without_the_server_and_all_is_told_once(
+    database: Database, floor_for: FloorFor, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour = Hour()
+    async with a_lab(database, floor_for, fleet, tmp_path, first="1s", longest="60s") as lab:
+        monkeypatch.setenv("LAB_TOKEN", lab.env["LAB_TOKEN"])
+        for name in "abcd":
+            lab.tests.add(name, waits=name in "bcd")
+        async with working(lab, hour):
+            await _away_in_the_second_test(lab)
+            before = await lab.runs()
+            await pass_by(hour, HOUR / 3)
+        async with working(lab, hour):
+            await until(lambda: lab.tests.ran("c") == 2, "the test that was broken off is run again")
+            lab.tests.go("c")
+            await until(lambda: lab.tests.ran("d"), "the last test runs")
+            await pass_by(hour, HOUR / 3)
+            lab.tests.go("d")
+        async with working(lab, hour):
+            await pass_by(hour, HOUR / 3)
+            assert hour.passed >= HOUR
+            assert await lab.runs() == before
+            _check_waits(hour, lab.net.attempts)
+            lab.net.turn(Way.OPEN)
+            await until(lambda: _over_in(hour, lab), "all is told")
+            await check_told_once(lab, tmp_path, "abcd")
+        assert [lab.tests.ran(name) for name in "abc"] == [1, 1, 2]
+        assert 1 <= lab.tests.ran("d") <= 3, "it is run again where it was broken off before it was written down"
+
+
+def _check_waits(hour: Hour, attempts: int) -> None:
+    """Of two who ask for an hour, begun anew twice: six waits that grow, then one of a minute after the other."""
+    long = [wait for wait in hour.slept if wait >= 45]
+    assert max(hour.slept) <= 75
+    assert len(hour.slept) - len(long) <= 3 * 2 * 7
+    assert 90 <= len(long) <= attempts <= 180
+
+
+async def _over_in(hour: Hour, lab: Lab) -> bool:
+    if hour.asleep:
+        hour.skip()
+    return await is_over(lab)
 
 
 async def _has(lab: Lab, test: str) -> bool:

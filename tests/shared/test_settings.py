@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Refused
-from shared.settings import load, parse, parse_duration, secret
+from shared.settings import Project, load, parse, parse_duration, secret
 
 GOOD = """
 data = "/tmp/x"
@@ -70,6 +70,22 @@ FAULTS = [
     ('streams = ["net-next"]', 'streams = ["net"]', "executors.0.streams: no stream net"),
     ('name = "vm"', 'name = "../vm"', "executors.0.name: String should match"),
     ("report = true\n", 'report = true\n[[remotes]]\nname = "lab"\n', "remotes: a name stands twice"),
+    ('name = "lab"\nreport', 'name = "netci"\nreport', "remotes.0.name: 'netci' is the name of our own checks"),
+    (
+        "[projects.netdev.trees",
+        '[projects.netdev]\nchecks = ["kdoc"]\nchecking = { use = ["kdoc"] }\n[projects.netdev.trees',
+        "projects.netdev: checks: kdoc is ours",
+    ),
+    (
+        "[projects.netdev.trees",
+        '[projects.netdev]\nchecking = { use = ["contest"] }\n[projects.netdev.trees',
+        "streams.net-next.context: 'contest' is used by one of our own checks",
+    ),
+    (
+        "[projects.netdev.streams.net-next]",
+        '[projects.netdev.checking]\nuse = ["kdoc"]\n[projects.netdev.streams.net-next]\ngate = ["checkpatch"]',
+        "streams.net-next.gate: nothing produces checkpatch",
+    ),
     ('data = "/tmp/x"', "data = ", "Invalid value"),
     ('data = "/tmp/x"', '[web]\nlisten = "8080"', "web.listen: '8080' is no address"),
     ('data = "/tmp/x"', "[outgoing]\nallow_private = [10]", "outgoing.allow_private.0: 10 is no network like"),
@@ -184,3 +200,35 @@ def test_a_secret_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETCI_TEST_TOKEN", "hunter2")
     assert secret(env="NETCI_TEST_TOKEN", what="token_env") == "hunter2"
     assert secret(what="nothing named") == ""
+
+
+def with_checking(checking: str, gate: str = "apply") -> Project:
+    """The project of `GOOD` with checks of its own."""
+    gated = GOOD.replace('every = "3h"', f'gate = ["apply", "{gate}"]')
+    return parse(f"{gated}[projects.netdev.checking]\n{checking}").projects["netdev"]
+
+
+@pytest.mark.parametrize(
+    ("checking", "names"),
+    [
+        ('use = ["kdoc", "mine"]\ncheck.mine.folder = "/checks/mine"', {"kdoc", "mine"}),
+        ('use = ["kdoc", "checkpatch"]\nleave = ["checkpatch"]', {"kdoc"}),
+        ('check.mine.folder = "/checks/mine"\ncheck.kdoc.time_limit = "1m"', {"mine"}),
+        ("", set()),
+    ],
+)
+def test_which_checks_are_our_own(checking: str, names: set[str]) -> None:
+    project = with_checking(checking)
+    assert project.own_checks == names
+    assert project.our_contexts == names | {"apply", "tree_selection", "contest"}
+
+
+def test_a_gate_names_our_checks_or_a_script_that_a_folder_may_hold() -> None:
+    assert with_checking('use = ["kdoc"]', "kdoc").streams["net-next"].gate == ("apply", "kdoc")
+    with_checking('folders = ["/checks"]', "of_a_script")
+    with pytest.raises(Refused, match="nothing produces of_a_script"):
+        with_checking('use = ["kdoc"]', "of_a_script")
+
+
+def test_without_checking_no_check_is_our_own() -> None:
+    assert parse(GOOD).projects["netdev"].own_checks == frozenset()

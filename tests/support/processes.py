@@ -44,3 +44,18 @@ def marked(mark: str) -> dict[int, str]:
         except OSError:
             continue
     return {pid: command for pid, command in found.items() if command}
+
+
+def running(words: str) -> dict[int, str]:
+    """The processes whose command line has these words."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:
+            continue
+        if words in command:
+            found[int(folder.name)] = command
+    return found

@@ -14,8 +14,8 @@ the next lease ends it. That is why the wrapper, not the connection, decides who
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -26,46 +26,46 @@ from pydantic import BaseModel
 from services.executor.drivers import transfer, wrapper
 from services.executor.drivers.base import Capture, Command, Exit, Job, LeaseLost, Output, Target
 from services.executor.drivers.reset import Reset
-from services.executor.drivers.ssh_config import Address, SshConfig
-from services.executor.drivers.streams import Tail, carry, rest, streams_of
+from services.executor.drivers.ssh_config import Manner, SshConfig
+from services.executor.drivers.streams import Divided, Tail, carry, rest, streams_of
+from services.executor.drivers.way import as_infra, connected
 from shared.errors import InfraError, Refused
 
 ANSWER = timedelta(seconds=30)
 """How long a host may take for words of our own that do no work of the run."""
 
 
-@contextmanager
-def _infra(host: str, doing: str) -> Iterator[None]:
-    """Everything that can go wrong on the way to a host, as one error that names the host and the act."""
-    try:
-        yield
-    except asyncssh.HostKeyNotVerifiable as error:
-        raise InfraError(f"{host}: its host key is not the one we know: {error.reason}", host=host) from error
-    except asyncssh.PermissionDenied as error:
-        raise InfraError(f"{host}: it does not accept our key: {error.reason}", host=host) from error
-    except TimeoutError as error:
-        raise InfraError(f"{host}: no answer while {doing}", host=host) from error
-    except (asyncssh.Error, OSError, EOFError) as error:
-        raise InfraError(f"{host}: lost while {doing}: {error or type(error).__name__}", host=host) from error
-
-
 class SshHost:
     """A host under a lease; see `base.Host`."""
 
-    def __init__(self, name: str, link: asyncssh.SSHClientConnection, words: wrapper.Words, config: SshConfig) -> None:
+    def __init__(self, name: str, link: asyncssh.SSHClientConnection, words: wrapper.Words, manner: Manner) -> None:
         self.name = name
         self.work = ""
-        self._link, self._words, self._config = link, words, config
-        self._grace = max(1, round(config.kill_grace.total_seconds()))
+        self._link, self._words, self._manner = link, words, manner
+        self._grace = max(1, round(manner.kill_grace.total_seconds()))
         self._count = 0
 
     async def run(self, command: Command, *, timeout: timedelta, out: Output | None = None) -> Exit:
+        return await self._run(command, "", streams_of(out or Capture(), command), timeout)
+
+    async def run_then(
+        self, command: Command, then: str, *, timeout: timedelta, out: Output | None = None
+    ) -> tuple[Exit, bytes | None]:
+        """See `base.Follows`."""
+        out = out or Capture()
+        said = Divided(out, command.cap, self._words.mark)
+        try:
+            done = await self._run(command, then, (Tail(out, command.cap, stderr=False), said), timeout)
+        finally:
+            said.finish()
+        return done, said.after
+
+    async def _run(self, command: Command, then: str, streams: tuple[Tail, Tail], timeout: timedelta) -> Exit:
         self._count += 1
         ident = f"{self._words.session}-{self._count}"
-        line = self._words.run(ident, command, self.work)
-        streams = streams_of(out or Capture(), command)
+        line = self._words.run(ident, command, self.work, then)
         began = time.monotonic()
-        with _infra(self.name, f"running {command.argv[0]!r}"):
+        with as_infra(self.name, f"running {command.argv[0]!r}"):
             code = await self._follow(line, ident, command.stdin, streams, timeout)
         if said := self._words.complaint(code, streams[1].last):
             self._words.refuse(code, said, self.name)
@@ -100,7 +100,7 @@ class SshHost:
 
     async def _open(self, line: str) -> asyncssh.SSHClientProcess[bytes]:
         # A host that accepts no channel is broken; the command's own limit has not begun.
-        async with asyncio.timeout(self._config.connect_timeout.total_seconds()):
+        async with asyncio.timeout(self._manner.connect_timeout.total_seconds()):
             return await self._link.create_process(line, encoding=None)
 
     async def _end(self, ident: str) -> None:
@@ -138,9 +138,17 @@ class SshHost:
         await asyncio.to_thread(to.write_bytes, said.stdout[:limit])
         return min(limit, len(said.stdout))
 
+    async def leave(self) -> None:
+        """End everything that this lease began there."""
+        await self.say(self._words.leave(self._grace), limit=ANSWER)
+
+    async def clean(self) -> None:
+        """Remember there that the machine is as new."""
+        await self.say(self._words.clean())
+
     async def say(self, line: str, stdin: bytes = b"", limit: timedelta = ANSWER) -> bytes:
         """Speak to the wrapper itself; gives its standard output."""
-        with _infra(self.name, "answering the wrapper"):
+        with as_infra(self.name, "answering the wrapper"):
             async with asyncio.timeout(limit.total_seconds()):
                 done = await self._link.run(line, input=stdin, encoding=None)
         stdout, stderr = _bytes(done.stdout), _bytes(done.stderr)
@@ -150,6 +158,33 @@ class SshHost:
             why = stderr.decode(errors="replace").strip()[-300:] or "lost"
             raise InfraError(f"{self.name}: cannot serve a lease: {why}", host=self.name)
         return stdout
+
+
+async def own(
+    name: str, link: asyncssh.SSHClientConnection, job: Job, manner: Manner, then: str = ""
+) -> tuple[SshHost, dict[str, str], bytes]:
+    """Send the wrapper over a connection, and take the machine at its other end for `job`: what others left there is
+    ended. Gives its facts too, and what `then` said, a script that is run there at once.
+    """
+    session, grace = secrets.token_hex(8), max(1, round(manner.kill_grace.total_seconds()))
+    line = wrapper.own(manner.directory, job.lease, session, grace, job.run, then)
+    with as_infra(name, "receiving the wrapper"):
+        async with asyncio.timeout(ANSWER.total_seconds() * 3):
+            done = await link.run(line, input=wrapper.SCRIPT, encoding=None)
+    told, _, rest_of_it = _bytes(done.stdout).partition(f"{wrapper.THEN}\n".encode())
+    facts = dict(wrapper.facts(told))
+    words = wrapper.Words(facts.pop("state", ""), job.lease, session)
+    stderr = _bytes(done.stderr)
+    if said := words.complaint(done.exit_status, stderr):
+        words.refuse(done.exit_status, said, name)
+    work = facts.pop("work", "")
+    if done.exit_status != 0 or not words.state.startswith("/") or not work:
+        why = stderr.decode(errors="replace").strip()[-300:] or "connection lost"
+        what = "cannot serve a lease" if words.state.startswith("/") else "does not take the wrapper"
+        raise InfraError(f"{name}: {what}: {why}", host=name)
+    host = SshHost(name, link, words, manner)
+    host.work = work
+    return host, facts, rest_of_it
 
 
 class SshDriver:
@@ -162,8 +197,6 @@ class SshDriver:
         self._config = config
         self.hosts: tuple[str, ...] = config.hosts
         self._reset = Reset(config)
-        # It would log every command line, and with it what an operator put into the environment.
-        asyncssh.set_log_level("WARNING")
 
     @asynccontextmanager
     async def lease(self, job: Job) -> AsyncIterator[Target]:
@@ -178,8 +211,8 @@ class SshDriver:
                 await self._part(host)
 
     async def reach(self, host: str) -> str:
-        async with self._connected(host) as link:
-            with _infra(host, "answering"):
+        async with connected(self._config, host) as link:
+            with as_infra(host, "answering"):
                 async with asyncio.timeout(ANSWER.total_seconds()):
                     done = await link.run("uname -nr", encoding=None)
         return _bytes(done.stdout).decode(errors="replace").strip()[:200]
@@ -194,89 +227,21 @@ class SshDriver:
         return host, facts
 
     async def _own(self, stack: AsyncExitStack, name: str, job: Job) -> tuple[SshHost, dict[str, str]]:
-        """Connect, send the wrapper, end what others left."""
-        link = await stack.enter_async_context(self._connected(name))
-        state = await self._install(name, link)
-        host = SshHost(name, link, wrapper.Words(state, job.lease, secrets.token_hex(8)), self._config)
-        answer = await host.say(host._words.take(host._grace, job.run), limit=ANSWER * 3)
-        facts = dict(wrapper.facts(answer))
-        host.work = facts.pop("work", "")
-        if not host.work:
-            raise InfraError(f"{name}: its wrapper gives no work folder", host=name)
+        link = await stack.enter_async_context(connected(self._config, name))
+        host, facts, _ = await own(name, link, job, self._config.manner)
         return host, facts
-
-    async def _install(self, name: str, link: asyncssh.SSHClientConnection) -> str:
-        """Send the wrapper; gives its folder."""
-        with _infra(name, "receiving the wrapper"):
-            async with asyncio.timeout(ANSWER.total_seconds()):
-                line = wrapper.install(self._config.directory)
-                done = await link.run(line, input=wrapper.SCRIPT, encoding=None)
-        folder = _bytes(done.stdout).decode(errors="replace").strip()
-        if done.exit_status != 0 or not folder.startswith("/"):
-            why = _bytes(done.stderr).decode(errors="replace").strip()[-300:] or "connection lost"
-            raise InfraError(f"{name}: does not take the wrapper: {why}", host=name)
-        return folder
 
     async def _part(self, host: SshHost) -> None:
         """End what we left and reset the host. Results are safe by now: a host that fails here stays marked
         dirty.
         """
         try:
-            await host.say(host._words.leave(host._grace), limit=ANSWER)
+            await host.leave()
             if self._reset.wanted:
                 await self._reset.run(host)
-            await host.say(host._words.clean())
+            await host.clean()
         except (InfraError, LeaseLost):
             pass
-
-    @asynccontextmanager
-    async def _connected(self, name: str) -> AsyncIterator[asyncssh.SSHClientConnection]:
-        async with AsyncExitStack() as stack:
-            tunnel = None
-            if self._config.jump:
-                tunnel = await self._connect(stack, self._config.jump, None)
-            yield await self._connect(stack, name, tunnel)
-
-    async def _connect(
-        self, stack: AsyncExitStack, name: str, tunnel: asyncssh.SSHClientConnection | None
-    ) -> asyncssh.SSHClientConnection:
-        address, config = Address.parse(name), self._config
-        wait = config.connect_timeout.total_seconds()
-        with _infra(name, "connecting"):
-            known = await asyncio.to_thread(known_hosts, config)
-            async with asyncio.timeout(wait):
-                link = await asyncssh.connect(
-                    address.host, address.port, username=address.user, tunnel=tunnel,
-                    known_hosts=known, client_keys=[str(config.key_file)] if config.key_file else None,
-                    agent_path=() if config.agent else None, agent_forwarding=False,
-                    # The account's own ssh configuration could switch host keys off behind our back.
-                    config=None, password_auth=False, kbdint_auth=False, host_based_auth=False, gss_host=None,
-                    connect_timeout=wait, login_timeout=wait,
-                    keepalive_interval=config.keepalive_interval.total_seconds(),
-                    keepalive_count_max=config.keepalive_count,
-                )  # fmt: skip
-        stack.push_async_callback(_hang_up, link)
-        return link
-
-
-def known_hosts(config: SshConfig) -> asyncssh.SSHKnownHosts:
-    """The host keys we believe: the file's and those written in the configuration."""
-    lines = list(config.host_keys)
-    if config.known_hosts:
-        lines.append(config.known_hosts.read_text())
-    try:
-        return asyncssh.import_known_hosts("\n".join(lines) + "\n")
-    except ValueError as error:
-        raise InfraError(f"known hosts cannot be read: {error}") from error
-
-
-async def _hang_up(link: asyncssh.SSHClientConnection) -> None:
-    link.close()
-    try:
-        async with asyncio.timeout(5):
-            await link.wait_closed()
-    except (TimeoutError, asyncssh.Error, OSError):
-        link.abort()
 
 
 def _bytes(said: bytes | str | None) -> bytes:

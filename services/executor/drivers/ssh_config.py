@@ -42,20 +42,28 @@ class Address:
         return f"{self.user}@{host}" + (f":{self.port}" if self.port != 22 else "")
 
 
-class SshConfig(BaseModel):
-    """``driver = { kind = "ssh", hosts = ["root@vm1"], known_hosts = "/etc/netci/known_hosts" }``
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a machine at the other end of a connection is spoken to: how long it may take to open a channel, how long a
+    process that is told to end is waited for, and where there we keep our things.
+    """
+
+    connect_timeout: timedelta
+    kill_grace: timedelta
+    directory: str
+
+
+class Access(BaseModel):
+    """How hosts are reached and believed, and what is kept on them.
 
     Keys come from `key_file` (not readable by others) or, with `agent`, from the agent of ``SSH_AUTH_SOCK``.
     Host keys come from the `known_hosts` file, from `host_keys` (lines of the same form), or both. `jump` is
-    one more address to go through, verified alike. `reset` is the command that makes the host as new; it runs
-    on the host, or with ``reset_on = "here"`` on the executor's machine with NETCI_HOST set. `directory` is
-    where we keep our things on the host, relative to the login's home.
+    one more address to go through, verified alike. `directory` is where we keep our things on the host, relative to
+    the login's home.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["ssh"] = "ssh"
-    hosts: tuple[str, ...] = Field(min_length=1)
     key_file: Path | None = None
     agent: bool = False
     known_hosts: Path | None = None
@@ -65,18 +73,7 @@ class SshConfig(BaseModel):
     keepalive_interval: Duration = timedelta(seconds=15)
     keepalive_count: int = Field(default=4, ge=1)
     kill_grace: Duration = timedelta(seconds=2)
-    reset: str = ""
-    reset_on: Literal["host", "here"] = "host"
-    reset_timeout: Duration = timedelta(minutes=5)
     directory: str = Field(default=".netci", pattern=r"^[A-Za-z0-9._/-]+$")
-
-    @field_validator("hosts")
-    @classmethod
-    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        parsed = [Address.parse(host) for host in hosts]
-        if len(set(parsed)) < len(parsed):
-            raise ValueError("a host is named twice; it can serve one lease at a time")
-        return hosts
 
     @field_validator("jump")
     @classmethod
@@ -97,3 +94,29 @@ class SshConfig(BaseModel):
         if not self.key_file and not self.agent:
             raise ValueError("key_file is needed, or agent = true")
         return self
+
+    @property
+    def manner(self) -> Manner:
+        return Manner(self.connect_timeout, self.kill_grace, self.directory)
+
+
+class SshConfig(Access):
+    """``driver = { kind = "ssh", hosts = ["root@vm1"], known_hosts = "/etc/netci/known_hosts" }``
+
+    `reset` is the command that makes a host as new; it runs on the host, or with ``reset_on = "here"`` on the
+    executor's machine with NETCI_HOST set.
+    """
+
+    kind: Literal["ssh"] = "ssh"
+    hosts: tuple[str, ...] = Field(min_length=1)
+    reset: str = ""
+    reset_on: Literal["host", "here"] = "host"
+    reset_timeout: Duration = timedelta(minutes=5)
+
+    @field_validator("hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        parsed = [Address.parse(host) for host in hosts]
+        if len(set(parsed)) < len(parsed):
+            raise ValueError("a host is named twice; it can serve one lease at a time")
+        return hosts

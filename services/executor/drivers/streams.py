@@ -9,9 +9,10 @@ from collections.abc import AsyncIterable, AsyncIterator
 
 import asyncssh
 
-from services.executor.drivers.base import Command, Output
+from services.executor.drivers.base import MIB, Command, Output
 
 CHUNK = 64 * 1024
+MOST_AFTER = 4 * MIB
 
 
 class Tail:
@@ -29,6 +30,46 @@ class Tail:
         if len(kept) < len(data) and not self.dropped:
             self._out.write(b"\n[netci: the output goes on; the rest was not kept]\n", stderr=self._stderr)
         self.dropped += len(data) - len(kept)
+
+
+class Divided(Tail):
+    """A stream that something else follows on, after `mark`: `after` is that, None if it never came.
+
+    A test may know the mark. What it says after one of its own is no more believed than the rest of what it says: the
+    last mark is the wrapper's.
+    """
+
+    def __init__(self, out: Output, cap: int, mark: bytes) -> None:
+        super().__init__(out, cap, stderr=True)
+        self._mark, self._held = mark, b""
+        self._after: bytearray | None = None
+
+    @property
+    def after(self) -> bytes | None:
+        return None if self._after is None else bytes(self._after[:MOST_AFTER])
+
+    def take(self, data: bytes) -> None:
+        if self._after is None:
+            before, mark, rest = (self._held + data).partition(self._mark)
+            if not mark:
+                # The end of it may be the beginning of a mark.
+                keep = min(len(before), len(self._mark) - 1)
+                self._held = before[len(before) - keep :]
+                super().take(before[: len(before) - keep])
+                return
+            super().take(before)
+            self._held, self._after = b"", bytearray(rest)
+        else:
+            self._after += data
+        if (at := self._after.rfind(self._mark)) >= 0:
+            super().take(self._mark + bytes(self._after[:at]))
+            del self._after[: at + len(self._mark)]
+        del self._after[2 * MOST_AFTER :]
+
+    def finish(self) -> None:
+        """Nothing more comes."""
+        super().take(self._held)
+        self._held = b""
 
 
 def streams_of(out: Output, command: Command) -> tuple[Tail, Tail]:

@@ -7,7 +7,7 @@ hostile code) and takes nothing back but one regular file at a time, by length.
 import asyncio
 import io
 import tarfile
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Collection
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
@@ -24,7 +24,7 @@ def command_to_unpack(tar: AsyncIterable[bytes], to: PurePosixPath) -> Command:
 
 def command_to_put(source: Path, to: PurePosixPath) -> Command:
     if source.is_dir():
-        return command_to_unpack(_folder(source), to)
+        return command_to_unpack(folder(source), to)
     mode = "755" if source.stat().st_mode & 0o100 else "644"
     text = 'mkdir -p "$(dirname "$1")" && cat >"$1" && chmod "$2" "$1"'
     return shell(text, str(to), mode, stdin=_file(source))
@@ -42,12 +42,16 @@ async def _file(source: Path) -> AsyncIterator[bytes]:
             yield piece
 
 
-async def _folder(source: Path) -> AsyncIterator[bytes]:
-    """A tar of the folder's content, built a file at a time: a big folder is never whole in memory."""
+async def folder(source: Path, leave: Collection[str] = ()) -> AsyncIterator[bytes]:
+    """A tar of the folder's content, built a file at a time: a big folder is never whole in memory. What it has at its
+    top by a name of `leave` is left out."""
     spool = io.BytesIO()
     with tarfile.open(fileobj=spool, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for path in sorted(source.rglob("*")):
-            await asyncio.to_thread(tar.add, path, str(path.relative_to(source)), False)
+            name = path.relative_to(source)
+            if name.parts[0] in leave:
+                continue
+            await asyncio.to_thread(tar.add, path, str(name), False)
             yield _emptied(spool)
     yield _emptied(spool)
 

@@ -5,6 +5,7 @@ keeps each command in a session of its own. Refuses to know how the words travel
 """
 
 import hashlib
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +17,16 @@ from shared.errors import InfraError, Refused
 
 SCRIPT = (resources.files(__package__ or "") / "wrapper.sh").read_bytes()
 NAME = f"wrapper-{hashlib.sha256(SCRIPT).hexdigest()[:12]}"
+_QUIET = re.compile(r"(?!PATH$|IFS$|ENV$|PWD$|OLDPWD$|HOME$|LD_|BASH|LC_|LANG)[A-Z_a-z][A-Z_a-z0-9]*")
+THEN = "netci-owned"
+"""The line that stands between what `take` says and what `then` does."""
 OLD_LEASE, CANNOT_SERVE, DOES_NOT_END = 97, 96, 95
 
 
-def install(directory: str) -> str:
-    """A line that stores the wrapper from standard input and prints the absolute path of its folder.
+def own(directory: str, lease: int, session: str, grace: int, run: str, then: str) -> str:
+    """A line that stores the wrapper from standard input, prints the absolute path of its folder, has it take the
+    machine, and does `then`, a script, whose output comes after a line of its own. All in one command: they are dear
+    on a slow machine.
 
     The size is compared before the file gets its name: a connection cut half-way must not leave half a script
     that a later lease would trust.
@@ -28,7 +34,9 @@ def install(directory: str) -> str:
     where, size = shlex.quote(directory), len(SCRIPT)
     return (
         f"umask 077 && mkdir -p {where} && cd {where} && cat >{NAME}.$$"
-        f' && [ "$(wc -c <{NAME}.$$)" -eq {size} ] && mv {NAME}.$$ {NAME} && pwd -P'
+        f' && [ "$(wc -c <{NAME}.$$)" -eq {size} ] && mv {NAME}.$$ {NAME} && state=$(pwd -P) && echo "state=$state"'
+        f' && sh "$state/{NAME}" take "$state" {lease} {session} {grace} {shlex.quote(run)} && cd "$state"'
+        f" && echo {THEN} && {{ {then or ':'}\ntrue\n}}"
     )
 
 
@@ -44,16 +52,21 @@ class Words:
         words = ("sh", f"{self.state}/{NAME}", verb, self.state, self.lease, self.session, *rest)
         return shlex.join(str(word) for word in words)
 
-    def take(self, grace: int, run: str) -> str:
-        return self._line("take", grace, run)
-
-    def run(self, ident: str, command: Command, cwd: str) -> str:
+    def run(self, ident: str, command: Command, cwd: str, then: str = "") -> str:
+        """`then` is a script for the host's ``sh`` after it: what it says comes after `mark` on standard error."""
         env = [f"{key}={value}" for key, value in command.env.items()]
         for word in (*env, *command.argv, cwd):
             if "\0" in word:
                 raise Refused("a word of a command cannot hold a NUL byte")
-        words = ("env", *env, *command.argv) if env else command.argv
-        return self._line("run", ident, command.cwd or cwd, int(command.merge), "--", *words)
+        words: tuple[str, ...] = (*env, "--", *command.argv)
+        if not all(map(_QUIET.fullmatch, command.env)):
+            # What would change the wrapper's own shell is left to a program.
+            words = ("--", "env", *env, *command.argv) if env else ("--", *command.argv)
+        return self._line("run", ident, command.cwd or cwd, int(command.merge), then, *words)
+
+    @property
+    def mark(self) -> bytes:
+        return f"\nnetci-then {self.session}\n".encode()
 
     def end(self, ident: str, grace: int) -> str:
         return self._line("end", ident, grace)

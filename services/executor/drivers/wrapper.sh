@@ -2,19 +2,22 @@
 # Run commands for the youngest lease only. Needs setsid and /proc; flock is used where there is one.
 #
 #   wrapper take  STATE LEASE SESSION GRACE RUN       own the host: end what other sessions left, make the work folder
-#   wrapper run   STATE LEASE SESSION ID CWD MERGE -- WORD...
+#   wrapper run   STATE LEASE SESSION ID CWD MERGE THEN [NAME=VALUE...] -- WORD...
 #   wrapper end   STATE LEASE SESSION ID GRACE        end one command
 #   wrapper leave STATE LEASE SESSION GRACE           end everything of this session
 #   wrapper clean STATE LEASE SESSION                 the host has been reset
+#
+# THEN is run when the command is over, for the same price; what it says comes on standard error after a line of its own.
 #
 # STATE/lease holds the highest number seen, STATE/groups/ID the session leader of each running command.
 # Exit 97: the lease is old. 96: this host cannot serve. 95: something does not end. All three say so on standard
 # error in a line that begins with SESSION, which no test can know by accident.
 
 umask 077
+since=
 verb=$1 state=$2 lease=$3 session=$4
 shift 4
-boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id
 
 fail() {
     code=$1
@@ -45,7 +48,8 @@ unlock() {
 
 # Under the lock: refuse an old number, remember a new one.
 admit() {
-    seen=$(cat "$state/lease" 2>/dev/null)
+    seen=
+    [ -f "$state/lease" ] && read -r seen <"$state/lease"
     case $seen in '' | *[!0-9]*) seen=0 ;; esac
     if [ "$lease" -lt "$seen" ]; then
         unlock
@@ -63,20 +67,34 @@ started() {
     echo "$1"
 }
 
-# Print the processes that are led by one of $leaders, or carry $mark in their environment (but not $but).
+# Find in $found the processes whose session is led by one of $leaders, or that carry $mark in their environment (but
+# not $but). With $since, a process, only those that are younger are looked at, and if there are none no program is
+# begun: this is done after every command. In a process's record stand state, parent, group, session, after a name that
+# may hold anything.
 living() {
-    for stat in /proc/[0-9]*/stat; do
-        IFS= read -r line 2>/dev/null <"$stat" || continue
-        pid=${stat#/proc/}
-        pid=${pid%/stat}
-        set -- ${line##*) }
-        case $1 in Z | X) continue ;; esac
-        case " $leaders " in *" $pid "* | *" $4 "*) echo "$pid" ;; esac
-    done
-    for file in $(grep -lszxF -e "$mark" /proc/[0-9]*/environ 2>/dev/null); do
-        [ -n "$but" ] && grep -qszxF -e "$but" "$file" 2>/dev/null && continue
-        pid=${file#/proc/}
-        echo "${pid%/environ}"
+    found= files= any= young=
+    for leader in $leaders; do any="$any|$leader"; done
+    led="\\) [^ZX] -?[0-9]+ -?[0-9]+ (${any#|}) "
+    if [ -n "$since" ] && read -r a b c d last 2>/dev/null </proc/loadavg && [ "$last" -ge "$since" ]; then
+        # Numbers have not begun anew since.
+        for folder in /proc/[0-9]*; do
+            [ "${folder#/proc/}" -gt "$since" ] && young="$young $folder/stat $folder/environ"
+        done
+        [ -n "$young" ] || return
+    fi
+    if [ -z "$but" ]; then
+        [ -n "$any" ] && looked="$led|^$mark\$" || looked="^$mark\$"
+        files=$(LC_ALL=C grep -lszE "$looked" ${young:-/proc/[0-9]*/stat /proc/[0-9]*/environ} 2>/dev/null)
+    else
+        [ -n "$any" ] && files=$(LC_ALL=C grep -lszE "$led" /proc/[0-9]*/stat 2>/dev/null)
+        for file in $(LC_ALL=C grep -lszxF -e "$mark" /proc/[0-9]*/environ 2>/dev/null); do
+            LC_ALL=C grep -qszxF -e "$but" "$file" 2>/dev/null || files="$files $file"
+        done
+    fi
+    for file in $files; do
+        pid_=${file#/proc/}
+        pid_=${pid_%/*}
+        case " $found " in *" $pid_ "*) ;; *) found="$found $pid_" ;; esac
     done
 }
 
@@ -86,16 +104,16 @@ living() {
 end_living() {
     tenths=$(($1 * 10)) looks=$2 waited=0 quiet=0
     while :; do
-        left=$(living)
-        if [ -z "$left" ]; then
+        living
+        if [ -z "$found" ]; then
             quiet=$((quiet + 1))
             [ "$quiet" -ge "$looks" ] && return 0
         else
             quiet=0 looks=2
             if [ "$waited" -ge "$tenths" ]; then
-                kill -KILL $left 2>/dev/null
+                kill -KILL $found 2>/dev/null
             elif [ "$waited" -eq 0 ]; then
-                kill -TERM $left 2>/dev/null
+                kill -TERM $found 2>/dev/null
             fi
         fi
         [ "$waited" -ge $((tenths + 50)) ] && return 1
@@ -122,36 +140,55 @@ take() {
     command -v setsid >/dev/null 2>&1 || fail 96 "needs setsid"
     [ -r /proc/self/stat ] || fail 96 "needs /proc"
     lock
+    # Where nobody ever had a lease, one look is enough to see that nobody left anything.
+    [ -f "$state/lease" ] && former=yes || former=
     admit
     unlock
     records=
     former_leaders
     mark="NETCI_STATE=$state" but="NETCI_SESSION=$session"
-    ended=$(living | sort -u | wc -l)
-    end_living "$grace" 2 || fail 95 "left-over processes do not end:" $(living)
+    living
+    set -- $found
+    ended=$#
+    if [ -n "$former$found" ]; then
+        end_living "$grace" 2 || fail 95 "left-over processes do not end:$found"
+    fi
     [ -n "$records" ] && rm -f $records
     mkdir -p "$state/runs/$run" || fail 96 "cannot write to $state"
     for other in "$state"/runs/*; do
         [ "$other" = "$state/runs/$run" ] || rm -rf "$other"
     done
-    [ "$(cat "$state/dirty" 2>/dev/null)" = "$boot" ] && echo "dirty=1"
+    was=
+    [ -f "$state/dirty" ] && read -r was <"$state/dirty"
+    [ -n "$was" ] && [ "$was" = "$boot" ] && echo "dirty=1"
     echo "$boot" >"$state/dirty"
-    echo "ended=$((ended))"
+    echo "ended=$ended"
     echo "work=$state/runs/$run"
-    echo "kernel=$(uname -r)"
-    echo "machine=$(uname -m)"
-    echo "hostname=$(uname -n)"
+    # In this order, whatever order they are asked for in.
+    set -- $(uname -n -r -m)
+    echo "hostname=$1"
+    echo "kernel=$2"
+    echo "machine=$3"
     echo "cpus=$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
 }
 
 # The command becomes a session of its own, so that all it starts can be found and ended later.
 start() {
-    (cd "$cwd" && exec setsid env NETCI_STATE="$state" NETCI_SESSION="$session" NETCI_COMMAND="$id" "$@") <&3 3<&- 9>&- &
+    (
+        cd "$cwd" || exit 1
+        until [ "$1" = -- ]; do
+            export "$1"
+            shift
+        done
+        shift
+        export NETCI_STATE="$state" NETCI_SESSION="$session" NETCI_COMMAND="$id"
+        exec setsid "$@"
+    ) <&3 3<&- 9>&- &
     pid=$!
 }
 
 run() {
-    id=$1 cwd=$2 merge=$3
+    id=$1 cwd=$2 merge=$3 then=$4
     shift 4
     lock
     admit
@@ -163,9 +200,13 @@ run() {
     exec 3<&-
     wait "$pid"
     code=$?
-    leaders=$pid mark="NETCI_COMMAND=$id" but=
+    leaders=$pid mark="NETCI_COMMAND=$id" but= since=$pid
     end_living 1 1
     rm -f "$state/groups/$id"
+    if [ -n "$then" ]; then
+        printf '\nnetci-then %s\n' "$session" >&2
+        (eval "$then") </dev/null >&2
+    fi
     exit "$code"
 }
 
@@ -173,7 +214,7 @@ end() {
     id=$1
     mark="NETCI_COMMAND=$id" but=
     read -r leaders rest 2>/dev/null <"$state/groups/$id" || leaders=
-    end_living "$2" 2 || fail 95 "processes do not end:" $(living)
+    end_living "$2" 2 || fail 95 "processes do not end:$found"
 }
 
 leave() {
@@ -182,7 +223,7 @@ leave() {
         read -r pid owner rest 2>/dev/null <"$record" || continue
         [ "$owner" = "$session" ] && leaders="$leaders $pid"
     done
-    end_living "$1" 2 || fail 95 "processes do not end:" $(living)
+    end_living "$1" 2 || fail 95 "processes do not end:$found"
     # Whoever was taken over learns it here, before it resets a host that is no longer its own.
     lock
     admit
@@ -196,7 +237,7 @@ clean() {
     unlock
 }
 
-mkdir -p "$state/groups" || fail 96 "cannot write to $state"
+[ -d "$state/groups" ] || mkdir -p "$state/groups" || fail 96 "cannot write to $state"
 case $verb in
 take | run | end | leave | clean) "$verb" "$@" ;;
 *) fail 96 "no such verb: $verb" ;;

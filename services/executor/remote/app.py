@@ -11,6 +11,7 @@ import structlog
 
 from services.executor.remote.config import LabSettings
 from services.executor.remote.follow import Follower
+from services.executor.remote.pace import REAL, Pace
 from services.executor.remote.sender import Denied, Later, Sender
 from services.executor.remote.spool import Spool, owned
 from services.executor.remote.state import State
@@ -53,7 +54,7 @@ class Lab:
 
 
 @asynccontextmanager
-async def opened(settings: LabSettings, clock: Clock = wall) -> AsyncIterator[Lab]:
+async def opened(settings: LabSettings, clock: Clock = wall, pace: Pace = REAL) -> AsyncIterator[Lab]:
     """The lab on its data folder. Raises Refused if another process has that."""
     common = {"headers": {"User-Agent": "netci-remote"}, "trust": settings.trust()}
     async with AsyncExitStack() as stack:
@@ -71,8 +72,8 @@ async def opened(settings: LabSettings, clock: Clock = wall) -> AsyncIterator[La
             for bench in benches
         )  # fmt: skip
         yield Lab(
-            settings, spool, state, Follower(settings, spool, http, benches[0].trees.store, state, clock),
-            Sender(settings, spool, http, bulk, state, clock), tuple(zip(benches, works, strict=True)), clock,
+            settings, spool, state, Follower(settings, spool, http, benches[0].trees.store, state, clock, pace),
+            Sender(settings, spool, http, bulk, state, clock, pace), tuple(zip(benches, works, strict=True)), clock,
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from services.executor.drivers.here import Here
 from services.executor.rack import fit
 from services.executor.runs import Bench
 from services.executor.trees import Trees
@@ -93,7 +94,9 @@ class LabSettings(Table):
 
     def benches(self) -> list[Bench]:
         """All executors, ready to run. Raises Refused, naming the key."""
-        return [fit(table, table.name, Trees(self.data, "lab")) for table in self.executors]
+        trees = Trees(self.data, "lab")
+        here = Here(self.data / "executor", store=trees.store)
+        return [fit(table, table.name, trees, here) for table in self.executors]
 
 
 def load(path: Path) -> LabSettings:

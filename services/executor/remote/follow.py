@@ -4,7 +4,6 @@ Where we are in the log of events is written down after the orders: killed in be
 the spool knows it.
 """
 
-import asyncio
 import contextlib
 import json
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import structlog
 
 from services.executor.remote.branch import Branch, Listed, of_event, of_list
 from services.executor.remote.config import LabSettings
+from services.executor.remote.pace import REAL, Pace
 from services.executor.remote.spool import Spool
 from services.executor.remote.sse import Heard, Parser
 from services.executor.remote.state import State
@@ -42,6 +42,7 @@ class Follower:
     store: Store
     state: State
     clock: Clock
+    pace: Pace = REAL
     _etag: str = field(default="", init=False)
 
     async def run(self) -> Never:
@@ -50,18 +51,18 @@ class Follower:
         follow, retry = ways[self.settings.follow], self.settings.retry
         wait = retry.first.total_seconds()
         while True:
-            began = asyncio.get_running_loop().time()
+            began = self.pace.seconds()
             try:
                 await follow()
                 wait = retry.first.total_seconds()
             except (Transient, ValueError, KeyError, TypeError, OSError) as exc:
-                if asyncio.get_running_loop().time() - began > retry.longest.total_seconds():
+                if self.pace.seconds() - began > retry.longest.total_seconds():
                     wait = retry.first.total_seconds()
                 self.state.now.following = str(exc) if isinstance(exc, Transient | OSError) else repr(exc)
                 with contextlib.suppress(OSError):
                     self.state.note()
                 log.warning("follow: nothing is heard", why=self.state.now.following, wait=wait)
-                await asyncio.sleep(wait)
+                await self.pace.sleep(wait)
                 wait = min(retry.longest.total_seconds(), wait * 2)
 
     # The log of events
@@ -85,7 +86,7 @@ class Follower:
             self._mind_cursor(exc.hints.get("status"))
             raise
         # The server restarts, or found us slow. It is not asked again at once.
-        await asyncio.sleep(self.settings.retry.first.total_seconds())
+        await self.pace.sleep(self.settings.retry.first.total_seconds())
 
     def _hear(self, heard: Heard) -> None:
         if heard.event == "gap":
@@ -136,7 +137,7 @@ class Follower:
         elif answer.status != 304:
             raise Transient(f"{self.settings.branches_url} answered {answer.status}")
         self.state.heard()
-        await asyncio.sleep(self.settings.poll.total_seconds())
+        await self.pace.sleep(self.settings.poll.total_seconds())
 
     async def _listed(self, entries: Sequence[Listed]) -> None:
         seen = {record["name"] for record in self.spool.known.of("listed")}

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from services.executor.remote.branch import moment
 from services.executor.remote.documents import with_link
 from services.executor.remote.journal import Record
 from services.executor.remote.spool import SpooledRun
+from shared.formats.retry_after import seconds_asked
 from shared.formats.run_model import DETAIL
 
 RUNS = "/api/v1/lab/runs"
@@ -106,7 +106,7 @@ class Meaning:
 
 def meaning(kind: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Meaning:
     """What an answer to a record of this kind says. `headers` have lower-case names."""
-    why, wait = _words(status, body), _wait(headers.get("retry-after", ""), now)
+    why, wait = _words(status, body), seconds_asked(headers.get("retry-after", ""), LONGEST_WAIT, now)
     if 200 <= status < 300:
         return Meaning(What.TAKEN)
     if status in (401, 403):
@@ -129,16 +129,6 @@ def _words(status: int, body: bytes) -> str:
         return f"{status}: {said.get('detail') or said.get('title', '')}{f' ({faults})' if faults else ''}"
     except (ValueError, AttributeError, TypeError):
         return f"{status}: {body[:200].decode('utf-8', 'replace')}"
-
-
-def _wait(text: str, now: datetime) -> float | None:
-    """Retry-After: seconds, or a date."""
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), LONGEST_WAIT)
-    try:
-        return min(max(0.0, (parsedate_to_datetime(text) - now).total_seconds()), LONGEST_WAIT)
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def run_named(body: bytes) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import structlog
 
 from services.executor.remote.config import LabSettings
 from services.executor.remote.journal import Record
+from services.executor.remote.pace import REAL, Pace
 from services.executor.remote.post import RUNS, Meaning, What, meaning, post_of, run_named
 from services.executor.remote.spool import ATTEMPTS, Spool, SpooledRun
 from services.executor.remote.state import State
@@ -46,6 +47,7 @@ class Sender:
     bulk: Http
     state: State
     clock: Clock
+    pace: Pace = REAL
     _said: dict[str, float] = field(default_factory=dict)
     _refused: str = ""
 
@@ -69,7 +71,7 @@ class Sender:
         with contextlib.suppress(OSError):
             self.state.note()
         log.warning("post: later", why=str(exc), wait=round(wait, 1))
-        await asyncio.sleep(wait)
+        await self.pace.sleep(wait)
         return min(self.settings.retry.longest.total_seconds(), pause * 2)
 
     async def _denied(self, exc: Exception) -> None:
@@ -79,10 +81,9 @@ class Sender:
             log.error("post: the token is refused; runs go on and wait in the spool", why=str(exc), mend=MEND)
         self.state.now.denied = said
         self.state.note()
-        loop = asyncio.get_running_loop()
-        until = loop.time() + 5 * self.settings.retry.longest.total_seconds()
-        while loop.time() < until and self._token_or_none() in (None, self._refused):  # noqa: ASYNC110  it is a file
-            await asyncio.sleep(self.settings.retry.first.total_seconds())
+        until = self.pace.seconds() + 5 * self.settings.retry.longest.total_seconds()
+        while self.pace.seconds() < until and self._token_or_none() in (None, self._refused):
+            await self.pace.sleep(self.settings.retry.first.total_seconds())
 
     def _token_or_none(self) -> str | None:
         try:
@@ -104,7 +105,7 @@ class Sender:
             answer = await self._post(run, number, record)
             said = meaning(record["kind"], answer.status, answer.headers, answer.body, self.clock())
             self._settle(run, number, record, answer, said)
-            self._said[run.key] = asyncio.get_running_loop().time()
+            self._said[run.key] = self.pace.seconds()
 
     async def _post(self, run: SpooledRun, number: int, record: Record) -> Answer:
         post = post_of(run, record, self.clock())
@@ -163,14 +164,14 @@ class Sender:
 
     async def _beat(self, run: SpooledRun) -> None:
         """A run that is open and has said nothing for a while says that it lives."""
-        loop, interval = asyncio.get_running_loop(), self.settings.heartbeat.total_seconds()
+        interval = self.settings.heartbeat.total_seconds()
         name = run.run_id
-        if name is None or run.over or loop.time() - self._said.get(run.key, 0.0) < interval:
+        if name is None or run.over or self.pace.seconds() - self._said.get(run.key, 0.0) < interval:
             return
         headers = self._headers() | {"Content-Type": "application/json"}
         answer = await self.http.request("POST", f"{RUNS}/{name}/heartbeat", content=b"{}", headers=headers)
         said = meaning("heartbeat", answer.status, answer.headers, answer.body, self.clock())
-        self._said[run.key] = loop.time()
+        self._said[run.key] = self.pace.seconds()
         if said.what is What.CLOSED:
             self._begin_anew(run, -1, {}, said.why)
         elif said.what in (What.LATER, What.DENIED):

@@ -4,12 +4,13 @@ Answers with commands and limits; whoever runs them (attempt.py) brings a host. 
 that a suite is tested with strings alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import PurePosixPath
-from typing import ClassVar, Protocol
+from pathlib import Path, PurePosixPath
+from typing import ClassVar, Protocol, runtime_checkable
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from services.executor.drivers.base import Command
 from shared.model.results import Case
@@ -31,6 +32,11 @@ class Place:
     def tree(self) -> PurePosixPath:
         """The checkout, if the suite wants one."""
         return self.work / "tree"
+
+    @property
+    def base_tree(self) -> PurePosixPath:
+        """The checkout of `base`, for suites that compare."""
+        return self.work / "base"
 
     @property
     def results(self) -> PurePosixPath:
@@ -83,6 +89,17 @@ class Spoken:
     log: str
 
 
+class Table(BaseModel):
+    """What every suite's table may say. `expects` names the tests that there should be, `expects_file` is a file of
+    such names on the executor's own machine, one a line; those that did not run are shown as such.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    expects: tuple[str, ...] = ()
+    expects_file: Path | None = None
+
+
 class Suite(Protocol):
     """One kind of tests. Everything but the configuration is pure."""
 
@@ -106,3 +123,43 @@ class Suite(Protocol):
 
     def read(self, invocation: Invocation, spoken: Spoken) -> tuple[Case, ...]:
         """The test's case and its subtests'. Never raises, whatever was said."""
+
+
+# What a suite may offer besides; whoever runs it asks by isinstance.
+
+
+@runtime_checkable
+class Compares(Protocol):
+    """It runs on the commit before any series too."""
+
+    def base_paths(self) -> tuple[str, ...] | None:
+        """The parts of the base's tree to hand to the host, as `Suite.paths`; None if it does not compare after all."""
+
+
+@runtime_checkable
+class Foresees(Protocol):
+    """It knows of tests that should be there."""
+
+    def absent(self, listing: str, place: Place) -> tuple[Case, ...]:
+        """A case for each that the listing lacks. Pure, and never raises."""
+
+
+@runtime_checkable
+class Configures(Protocol):
+    """Its tests want something of the kernel that they run on."""
+
+    def config(self) -> tuple[str, ...]:
+        """Fragments of a kernel's configuration, as paths in the tree; one may be missing."""
+
+
+@runtime_checkable
+class Keeps(Protocol):
+    """It makes files of what a test said, for whoever reads the logs."""
+
+    def keep(self, invocation: Invocation, spoken: Spoken) -> Mapping[str, bytes]:
+        """Files by name, without folders. Pure, and never raises."""
+
+
+def inside(path: str) -> bool:
+    """Whether `path` names something in a tree: relative, without a way out, and no option."""
+    return bool(path.strip()) and not path.startswith(("/", "-")) and ".." not in path.split("/")

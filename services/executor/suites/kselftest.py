@@ -13,13 +13,13 @@ from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from services.executor.drivers.base import MIB, Command, shell
-from services.executor.suites.base import Invocation, Place, Spoken, Step
+from services.executor.suites.base import Invocation, Place, Spoken, Step, Table, inside
 from shared.formats import ktap
 from shared.formats.selftests import Spelling, group_of
-from shared.model.results import Case
+from shared.model.results import Case, Cause, Result
 from shared.settings import Duration
 
 SELFTESTS = "tools/testing/selftests"
@@ -27,7 +27,7 @@ MOST_TESTS = 5000
 """A listing longer than this is no listing."""
 
 
-class KselftestConfig(BaseModel):
+class KselftestConfig(Table):
     """``suite = { kind = "kselftest", targets = ["net"] }``
 
     With `bundle` (an absolute path on the host) the tests installed there are run and nothing is built.
@@ -35,10 +35,10 @@ class KselftestConfig(BaseModel):
     becomes an installation: true is make's ``install``, false runs the scripts where they lie, a string is a
     command run in the tree with INSTALL_PATH and TARGETS set. `tests` and `skip` are globs on ``program`` or
     ``target:program``. `time_limit` holds where a ``settings`` file names none; `longest` caps what such a
-    file may ask for.
+    file may ask for; `time_limits` are by glob, the first that fits, and go before both. On a machine that is
+    `slow` times slower than others, for its debug kernel or its emulation, every limit is that much longer and
+    tests are told so: KSFT_MACHINE_SLOW=yes.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["kselftest"] = "kselftest"
     targets: tuple[str, ...] = Field(min_length=1)
@@ -51,13 +51,15 @@ class KselftestConfig(BaseModel):
     skip: tuple[str, ...] = ()
     time_limit: Duration = timedelta(seconds=45)
     longest: Duration = timedelta(minutes=30)
+    time_limits: Mapping[str, Duration] = Field(default_factory=dict)
+    slow: float = Field(default=1.0, ge=1.0, le=100.0)
     env: Mapping[str, str] = Field(default_factory=dict)
 
     @field_validator("targets", "checkout")
     @classmethod
     def _inside(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
         for path in paths:
-            if path.startswith(("/", "-")) or ".." in path.split("/") or not path.strip():
+            if not inside(path):
                 raise ValueError(f"{path!r} is not a path inside the tree")
         return paths
 
@@ -128,6 +130,9 @@ class Kselftest:
     def groups(self) -> tuple[str, ...]:
         return tuple(group_of(target) for target in self._config.targets)
 
+    def config(self) -> tuple[str, ...]:
+        return tuple(f"{SELFTESTS}/{target}/config" for target in self._config.targets)
+
     def prepare(self, place: Place) -> tuple[Step, ...]:
         config = self._config
         if config.bundle or config.build is False:
@@ -164,20 +169,38 @@ class Kselftest:
         found = []
         for target, program in self._wanted(listing):
             group, test = spelling.of(target, program)
-            limit = limits.get(target, self._config.time_limit)
+            limit = self._limit(target, program, limits) * self._config.slow
             found.append(Invocation(group, test, self._run(target, program, place), limit, f"{target}:{program}"))
         return tuple(found[:MOST_TESTS])
 
+    def _limit(self, target: str, program: str, limits: Mapping[str, timedelta]) -> timedelta:
+        for glob, limit in self._config.time_limits.items():
+            if _any((glob,), target, program):
+                return limit
+        return limits.get(target, self._config.time_limit)
+
+    def absent(self, listing: str, place: Place) -> tuple[Case, ...]:
+        """Targets that list no test at all: make's install goes on without one that does not build."""
+        there = {target for target, _ in self._listed(listing)}
+        lost = "the target has no tests: it was not built, or there is no such target"
+        return tuple(
+            Case(group_of(target), "no-tests", Result.ERROR, cause=Cause.TEST, detail=lost)
+            for target in dict.fromkeys(self._config.targets) if target not in there
+        )  # fmt: skip
+
     def _wanted(self, listing: str) -> Iterator[tuple[str, str]]:
         seen = set()
+        for target, program in self._listed(listing):
+            if (target, program) not in seen and self._takes(target, program):
+                seen.add((target, program))
+                yield target, program
+
+    def _listed(self, listing: str) -> Iterator[tuple[str, str]]:
         for line in listing.splitlines():
             target, sign, program = line.removeprefix("test ").strip().rpartition(":")
             program = program.rpartition("/")[2]
             named = line.startswith("test ") and sign and program not in ("", ".", "..")
-            if not named or (target, program) in seen or target not in self._config.targets:
-                continue
-            seen.add((target, program))
-            if self._takes(target, program):
+            if named and target in self._config.targets:
                 yield target, program
 
     def _takes(self, target: str, program: str) -> bool:
@@ -197,7 +220,8 @@ class Kselftest:
 
     def _run(self, target: str, program: str, place: Place) -> Command:
         cwd = PurePosixPath(self._root(place)) / target
-        return shell(_RUN, program, env=self._config.env, cwd=cwd, merge=True)
+        slow = {"KSFT_MACHINE_SLOW": "yes"} if self._config.slow > 1 else {}
+        return shell(_RUN, program, env=slow | dict(self._config.env), cwd=cwd, merge=True)
 
     def read(self, invocation: Invocation, spoken: Spoken) -> tuple[Case, ...]:
         return ktap.to_cases(

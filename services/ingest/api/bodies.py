@@ -43,18 +43,25 @@ async def pieces(request: web.Request, limit: int) -> AsyncIterator[bytes]:
     if (request.content_length or 0) > limit:
         raise Faulty(Fault("", f"more than {limit} bytes"), status=413)
     encoding = request.headers.get("Content-Encoding", "")
-    unpacker, packed = Unpacker(encoding, limit), encoding.strip().lower() not in ("", "identity")
+    unpacker = Unpacker(encoding, limit)
     request[READ] = 0
     async for piece in _as_it_comes(request):
         request[READ] += len(piece)
         if request[READ] > limit:
             raise Faulty(Fault("", f"more than {limit} bytes"), status=413)
-        # A little of a bomb is much when unpacked.
-        plain = await asyncio.to_thread(unpacker.feed, piece) if packed else unpacker.feed(piece)
-        del piece
-        if plain:
+        async for plain in _unpacked(unpacker, piece):
             yield plain
     unpacker.finish()
+
+
+async def _unpacked(unpacker: Unpacker, piece: bytes) -> AsyncIterator[bytes]:
+    if plain := unpacker.feed(piece):
+        yield plain
+    del plain
+    while unpacker.waiting:
+        # A little of a bomb is much when unpacked: the others have their turn between its pieces.
+        await asyncio.sleep(0)
+        yield unpacker.feed()
 
 
 async def _as_it_comes(request: web.Request) -> AsyncIterator[bytes]:

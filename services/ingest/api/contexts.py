@@ -47,7 +47,7 @@ def check_contexts(token: Token, contexts: Sequence[tuple[str, str]], place: Pla
 
 def _faults(contexts: Sequence[tuple[str, str]], place: Place, settings: Settings) -> Iterator[Fault]:
     project = settings.projects.get(place.project)
-    ours = OWN_CONTEXTS | ({stream.context for stream in project.streams.values()} if project else set())
+    ours = project.our_contexts if project else OWN_CONTEXTS
     for pointer, context in contexts:
         if not _FORM.fullmatch(context):
             yield Fault(pointer, "should be letters, digits, _ and -, at most 255")

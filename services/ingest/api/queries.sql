@@ -101,9 +101,11 @@ where run_id = $1 and name <> $2
 
 -- record_artifact --
 -- sha256 text, size bigint, visibility text
--- What a lab tried and then posted in earnest is the same blob, and public from then on.
+-- What a lab tried and then posted in earnest is the same blob, and public from then on. Stored again it is young
+-- again, so that retention does not take it before it is attached.
 insert into floor.blobs (sha256, size, stored, visibility) values ($1, $2, $2, $3)
-on conflict (sha256) do update set visibility = 'public' where excluded.visibility = 'public' and blobs.visibility <> 'public'
+on conflict (sha256) do update
+set created = now(), visibility = case when excluded.visibility = 'public' then 'public' else blobs.visibility end
 
 -- heard_of --
 -- remote text, executor text, branch text

@@ -43,14 +43,27 @@ class Reaper:
                 await self.once()
             except AWAY as exc:
                 log.warning("labs: the database is away", error=str(exc) or type(exc).__name__)
+            except Exception:
+                # A run or a row that cannot be dealt with must not keep all others open for good.
+                log.exception("labs: a look broke off")
             await asyncio.sleep(self._every)
 
     async def once(self) -> int:
         """Gives how many runs were closed."""
         rows = await self._desk.floor.pool.fetch(SQL["overdue"], AT_ONCE)
-        closed = [await self._close(row["run_id"]) for row in rows]
+        closed = [await self._close_or_say(row["run_id"]) for row in rows]
         await self._forget()
         return sum(closed)
+
+    async def _close_or_say(self, run: int) -> bool:
+        """One that cannot be closed is looked at again the next time, after the others."""
+        try:
+            return await self._close(run)
+        except AWAY:
+            raise
+        except Exception:
+            log.exception("labs: a run is not closed", run=run)
+            return False
 
     async def _close(self, run: int) -> bool:
         async with self._desk.floor.pool.acquire() as conn, conn.transaction():

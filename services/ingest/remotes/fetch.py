@@ -15,6 +15,8 @@ from shared.http import Answer, Http, client
 from shared.net import Reach
 
 REDIRECTS = 3
+LONGEST_ASKED = 3600.0
+"""Seconds; a server that asks for more is asked again all the same."""
 _MOVED = (301, 302, 303, 307, 308)
 
 
@@ -97,9 +99,7 @@ def _file(url: str, answer: Answer) -> File | None:
         case 404 | 410:
             raise Missing(f"{url[:300]} answers {answer.status}: there is nothing")
         case status:
-            hint = said.get("retry-after", "")
-            wait = {"retry_after": float(hint)} if hint.isascii() and hint.isdigit() and len(hint) < 5 else {}
-            raise Transient(f"{url[:300]} answers {status}", **wait)
+            raise Transient(f"{url[:300]} answers {status}", retry_after=answer.retry_after(LONGEST_ASKED))
 
 
 @asynccontextmanager

@@ -15,11 +15,12 @@ from urllib.parse import urljoin, urlsplit
 import structlog
 
 from services.report.hooks.address import Target, parse, shown_location
-from services.report.hooks.schedule import Outcome, retry_after
+from services.report.hooks.schedule import ASKED_MOST, Outcome
 from services.report.hooks.seal import Seal
 from services.report.hooks.store import Parcel
 from shared.errors import NetciError, Refused, Transient
 from shared.formats.clean import plain
+from shared.formats.retry_after import seconds_asked
 from shared.formats.signed import sign
 from shared.http import Answer, Http, Unsent, trusting
 from shared.net import Reach
@@ -113,7 +114,7 @@ class Carrier:
     async def _send(self, target: Target, body: bytes, headers: Mapping[str, str], now: datetime) -> Ended:
         async with asyncio.timeout(self.patience):
             address, answer = await self._post(target, body, headers)
-        asked = retry_after(answer.headers.get("retry-after", ""), now)
+        asked = seconds_asked(answer.headers.get("retry-after", ""), ASKED_MOST, now)
         outcome: Outcome = "delivered" if 200 <= answer.status < 300 else "failed"
         text = "\n".join(map(plain, answer.text().splitlines()))
         return Ended(outcome, answer.status, text, await self._trouble(answer, target), address, asked)

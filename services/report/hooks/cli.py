@@ -5,7 +5,7 @@ import asyncio
 import getpass
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from services.report.hooks import manage
@@ -14,11 +14,12 @@ from services.report.hooks.api import desk_of, span_of
 from services.report.hooks.manage import OVERLAP, Asker, Order, types_of
 from services.report.hooks.sees import Wish
 from services.report.hooks.store import SQL
+from shared.arguments import duration
 from shared.clock import wall
 from shared.db.pool import Connection, Record
 from shared.errors import Missing, Refused
 from shared.floor import connected
-from shared.settings import Settings, parse_duration
+from shared.settings import Settings
 
 PING_WAIT = 30.0
 """Seconds that a ping's outcome is waited for."""
@@ -44,7 +45,7 @@ def add(commands: Any) -> None:
         _verb(verbs, name, run, words)
     _verb(verbs, "pause", _pause, "hold back what is sent").add_argument("--why", required=True, help="kept with it")
     turn = _verb(verbs, "rotate", _rotate, "a new secret; requests are signed with both for a while")
-    turn.add_argument("--overlap", type=_duration, default=OVERLAP, metavar="TIME", help="default 1d")
+    turn.add_argument("--overlap", type=duration, default=OVERLAP, metavar="TIME", help="default 1d")
     log = _verb(verbs, "deliveries", _deliveries, "what was sent, newest first; with a number every attempt of one")
     log.add_argument("delivery", nargs="?", type=int, help="the number of one")
     log.add_argument("--state", choices=("due", "sending", "delivered", "failed", "dropped"))
@@ -79,15 +80,6 @@ def _verb(verbs: Any, name: str, run: Any, words: str) -> Any:
     verb.add_argument("id", help="as `netci hook list` shows it")
     verb.set_defaults(run=run)
     return verb
-
-
-def _duration(text: str) -> timedelta:
-    try:
-        value = parse_duration(text)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from None
-    assert isinstance(value, timedelta)
-    return value
 
 
 def _operator() -> Asker:

@@ -6,8 +6,6 @@ whole, up to five minutes: it is asked once in a while, not once for every event
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Literal
 
 WAITS = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
@@ -70,16 +68,3 @@ def _exhausted() -> str:
 def rest_after(failures: int) -> float:
     """Seconds that an endpoint rests after so many failures in a row: never longer than the schedule waits."""
     return min(300.0, 5.0 * 2.0 ** min(10, failures - 1)) if failures > 0 else 0.0
-
-
-def retry_after(text: str, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for, given as such or as a date; None if it says nothing of use."""
-    text = text.strip()
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return float(text)
-    try:
-        at = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, (at - now) / timedelta(seconds=1))

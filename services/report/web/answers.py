@@ -32,6 +32,17 @@ class SeriesList(BaseModel):
     projects: list[str]
 
 
+class Grid(BaseModel):
+    """Checks in rows; `columns` are the numbers of patches, 0 the series. `told` are cells that are no success."""
+
+    columns: list[int]
+    titles: dict[str, str]
+    rows: list[Row]
+    told: list[Row]
+    counts: dict[str, int]
+    open: bool
+
+
 class Series(BaseModel):
     series: Row
     patches: list[Row]
@@ -43,12 +54,31 @@ class Series(BaseModel):
     posts: list[Row]
     orders: list[Row]
     sentence: str
+    grid: Grid
+    queue: list[Row]
+    recheck: bool
+
+
+class Check(BaseModel):
+    """`cell` is what stands, `report` the document of what was found, `along` the same check of other patches."""
+
+    series: Row
+    context: str
+    patch: int
+    patch_title: str
+    cell: Row
+    report: Row | None
+    files: list[Row]
+    run: Row | None
+    recheck: bool
+    along: list[Row]
 
 
 class Run(BaseModel):
     run: Row
     word: str
     counts_for_verdict: bool
+    checks: list[Row]
     tests: list[Row]
     done: int
     cut_off: bool
@@ -98,6 +128,7 @@ class Status(BaseModel):
     disk: Row
     streams: list[Row]
     runs: list[Row]
+    checks: Row
     conflicts: list[Row]
     health: list[Row]
     sources: list[Row]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import Field
 
-from services.report.web import answers, branches, contest, remotes, runs, series, status
+from services.report.web import answers, branches, checks, contest, remotes, runs, series, status
 from services.report.web.front import Data, Front, Page, as_json
 from shared.errors import Missing
 from shared.events.asyncapi import document as asyncapi
@@ -20,6 +20,8 @@ from shared.web.wanted import KINDS
 Id = Annotated[int, Field(gt=-(10**18), lt=10**18)]
 """What an import brought has an id below zero."""
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=512)]
+CheckName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
+PatchNumber = Annotated[int, Field(ge=0, lt=10**4)]
 Limit = Annotated[int, Field(ge=1, lt=10**9)]
 Flag = Literal["0", "1", "n", "y", "no", "yes", "false", "true", "off", "on", ""]
 Cursor = Annotated[str, Field(pattern=r"^[0-9]{1,18}(-[0-9a-f]{8})?$")]
@@ -39,6 +41,9 @@ STREAM = Parameter("stream", Text, "Of this stream only.")
 BRANCH = Parameter("name", Text, "Its name.", example="net-next-2026-11-23--09-00")
 REMOTE = Parameter("name", Text, "Its name.", example="metal")
 RUN = Parameter("id", Id, "The number of the run.", example=1)
+
+CHECK = Parameter("context", CheckName, "Its name, as on Patchwork.", example="kdoc")
+OF_PATCH = Parameter("patch", PatchNumber, "The number of the patch; 0: the series.", example=1)
 
 FILTERS = (
     Parameter(
@@ -135,7 +140,14 @@ ENDPOINTS: tuple[Endpoint[Front], ...] = (
         tag="reading", answer=answers.SeriesList, query=(PROJECT, Parameter("state", Text), BEFORE, LIMIT),
     ),
     Endpoint(
-        "GET", "/api/v1/series/{key:.+}", "One series, by number or by the message id of any of its mails",
+        "GET", "/api/v1/series/{key:.+}/checks/{context}/{patch}",
+        "One check of one patch of a series, or of the series as a whole (0): what it said and found",
+        read(checks.check), tag="reading", answer=answers.Check,
+        parts=(Parameter("key", Text, example="1"), CHECK, OF_PATCH),
+    ),
+    Endpoint(
+        # What ends in /recheck takes POST alone (`recheck.py`); GET here would be told in its Allow.
+        "GET", "/api/v1/series/{key:.+(?<!/recheck)}", "One series, by number or by the message id of any of its mails",
         read(series.series), tag="reading", answer=answers.Series, parts=(Parameter("key", Text, example="1"),),
     ),
     Endpoint(

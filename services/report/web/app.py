@@ -8,7 +8,21 @@ from typing import Any, Never
 from aiohttp import web
 
 from services.report.hooks import api as hooks
-from services.report.web import api, branches, contest, events, logs, nipa, remotes, runs, series, status, webhooks
+from services.report.web import (
+    api,
+    branches,
+    checks,
+    contest,
+    events,
+    logs,
+    nipa,
+    recheck,
+    remotes,
+    runs,
+    series,
+    status,
+    webhooks,
+)
 from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, Front, Page, page, twin
 from services.report.web.store import Reading
@@ -38,6 +52,8 @@ PAGES: tuple[tuple[str, str, Page], ...] = (
     ("/branches", "branches.html", branches.branches),
     ("/branch/{name}", "branch.html", branches.branch),
     ("/series", "series_list.html", series.series_list),
+    ("/series/{key:.+}/checks/{context}/{patch:[0-9]{1,4}}", "check.html", checks.check),
+    ("/series/{key:.+}/checks/{context}", "check.html", checks.check),
     ("/series/{key:.+}", "series.html", series.series),
     ("/run/{id}", "run.html", runs.run),
     ("/remotes", "remotes.html", remotes.remotes),
@@ -52,6 +68,8 @@ TWINS: tuple[tuple[str, Page], ...] = (
     ("/contest.json", contest.contest),
     ("/branch/{name}.json", branches.branch),
     ("/series.json", series.series_list),
+    ("/series/{key:.+}/checks/{context}/{patch:[0-9]{1,4}}.json", checks.check),
+    ("/series/{key:.+}/checks/{context}.json", checks.check),
     ("/series/{key:.+}.json", series.series),
     ("/run/{id}.json", runs.run),
     ("/remotes.json", remotes.remotes),
@@ -81,7 +99,7 @@ def add_routes(app: web.Application) -> None:
         get(path, page(template, make))
 
 
-FRONTED: tuple[Endpoint[Any], ...] = (*api.ENDPOINTS, *nipa.ENDPOINTS)
+FRONTED: tuple[Endpoint[Any], ...] = (*api.ENDPOINTS, *nipa.ENDPOINTS, *recheck.ENDPOINTS)
 
 
 def described() -> tuple[Endpoint[Any], ...]:

@@ -14,7 +14,7 @@ from services.report.web.filters import key, number
 from services.report.web.front import FRONT, Front, as_page
 from services.report.web.runs import load_run
 from services.report.web.series import find
-from shared.blobs.pack import member
+from shared.blobs.pack import member, names
 from shared.errors import Missing, NetciError
 from shared.formats.clean import plain
 from shared.web.headers import SANDBOX
@@ -110,17 +110,22 @@ def _first(request: web.Request) -> int:
     return number(request.query, "from", 1, 10**9)
 
 
-async def show(request: web.Request, data: bytes, title: str, back: str, what: str) -> web.Response:
-    """`data` as asked for: ``?raw=1``, or a page that begins at line ``?from=``."""
+async def show(
+    request: web.Request, data: bytes, title: str, back: str, what: str, beside: Iterable[str] = ()
+) -> web.Response:
+    """`data` as asked for: ``?raw=1``, or a page that begins at line ``?from=`` and leads to what is `beside` it."""
     if _is_raw(request):
         return raw(data)
     part = await asyncio.to_thread(window, data, _first(request))
-    return _page(request, part, len(data), title, back, what)
+    return _page(request, part, len(data), title, back, what, beside)
 
 
-def _page(request: web.Request, part: Window, size: int, title: str, back: str, what: str) -> web.Response:
+def _page(
+    request: web.Request, part: Window, size: int, title: str, back: str, what: str, beside: Iterable[str] = ()
+) -> web.Response:
     front = request.app[FRONT]
     values = {"window": part, "title": title, "back": back, "what": what, "here": request.path, "size": size}
+    values |= {"beside": [(name.rpartition("/")[2], name) for name in beside]}
     return as_page(front, "log.html", values | {"most": WINDOW}, request.path_qs)
 
 
@@ -133,8 +138,8 @@ async def run_log(request: web.Request) -> web.StreamResponse:
     artifact = await front.read.one("artifact", run["id"], name)
     if artifact is None:
         async with front.logs:
-            data = await _of_pack(front, run["log_pack"], name)
-        return await show(request, data, *words)
+            data, beside = await _of_pack(front, run["log_pack"], name)
+        return await show(request, data, *words, beside)
     if _is_raw(request):
         return await _stream(request, artifact["sha256"], artifact["size"])
     async with front.logs:
@@ -166,12 +171,14 @@ async def _stream(request: web.Request, sha256: str, size: int) -> web.StreamRes
     return response
 
 
-async def _of_pack(front: Front, pack: str | None, name: str) -> bytes:
+async def _of_pack(front: Front, pack: str | None, name: str) -> tuple[bytes, list[str]]:
+    """A file of a pack, and the names of the others in its folder."""
     if pack is None:
         raise Missing("the logs of a run can be read once it has ended, and as long as they are kept")
     packed = await front.floor.blobs.get(pack)
-    take: Callable[[bytes, str], bytes] = member
-    return await asyncio.to_thread(take, packed, name)
+    folder = name.rpartition("/")[0]
+    beside = [other for other in names(packed) if folder and other != name and other.rpartition("/")[0] == folder]
+    return await asyncio.to_thread(member, packed, name), beside
 
 
 async def applied_log(request: web.Request) -> web.Response:

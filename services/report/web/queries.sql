@@ -90,12 +90,12 @@ left join report.rollups u on u.run_id = r.id
 order by 1 desc, 2, 3, r.attempt
 
 -- open_runs --
--- most integer
+-- most integer, ours text (a remote that is left out: its runs are in the queue of checks)
 select r.id, r.project, r.stream, r.branch, r.series_id, r.remote, r.executor, r.attempt, r.started, r.expected_end,
        r.planned, r.progressed, r.day
 from ledger.public_runs_v r
 left join branch.cuts_v c on c.id = r.cut_id
-where r.state = 'open' and coalesce(c.purpose, '') <> 'try'
+where r.state = 'open' and coalesce(c.purpose, '') <> 'try' and r.remote <> $2
 order by r.id desc limit $1
 
 -- progress --
@@ -122,11 +122,14 @@ select project, name, head, fetched, moved from branch.trees_v order by project,
 
 -- series_list --
 -- project text (null: all), state text (null: all), before bigint (null: newest), most integer
+-- `verdicts`: in each context the worst that the series and its patches are told.
 select s.id, s.project, s.message_id, s.title, s.version, s.total, s.author_name, s.state, s.reason, s.trees, s.arrived,
        s.revision, coalesce(a.outcome, '') as outcome, coalesce(a.tree, '') as tree,
-       (select coalesce(jsonb_agg(jsonb_build_object('context', v.context, 'state', v.state, 'text', v.text)
-                                  order by v.context), '[]')
-        from report.verdicts v where v.series_id = s.id) as verdicts
+       (select coalesce(jsonb_agg(jsonb_build_object('context', w.context, 'state', w.state, 'text', w.text)
+                                  order by w.context), '[]')
+        from (select distinct on (v.context) v.context, v.state, v.text from report.verdicts v where v.series_id = s.id
+              order by v.context, array_position(array['fail', 'warning', 'pending', 'success'], v.state), v.patch) w
+       ) as verdicts
 from ingest.series_v s
 left join branch.applied_v a on a.series_id = s.id and a.revision = s.revision
 where ($1::text is null or s.project = $1) and ($2::text is null or s.state = $2) and ($3::bigint is null or s.id < $3)
@@ -191,11 +194,11 @@ where a.series_id = $1 and a.revision = $2
 
 -- verdicts --
 -- series bigint
-select v.revision, v.context, v.state, v.settled, v.text, v.reasons, v.patch_number, v.by_hand, v.changes, v.at,
+select v.revision, v.context, v.patch, v.state, v.settled, v.text, v.reasons, v.patch_number, v.by_hand, v.changes, v.at,
        coalesce(c.name, '') as branch
 from report.verdicts v
 left join branch.cuts_v c on c.id = v.cut_id and c.purpose <> 'try'
-where v.series_id = $1 order by v.context
+where v.series_id = $1 order by v.context, v.patch limit 10000
 
 -- series_branches --
 -- series bigint, most integer
@@ -215,11 +218,63 @@ from ledger.public_runs_v where series_id = $1 order by id desc limit 50
 
 -- series_checks --
 -- series bigint, most integer
--- What labs said of the series, of its newest revision first.
+-- What was said of the series and its patches, of its newest revision first.
 select k.revision, k.patch, k.context, k.state, k.text, k.link, k.at, k.run_id, r.remote, r.executor
 from ledger.checks k
 join ledger.public_runs_v r on r.id = k.run_id
 where k.series_id = $1 order by k.revision desc, k.context, k.patch limit $2
+
+-- check_tasks --
+-- series bigint, revision integer, most integer
+-- What our own checks are asked of a series, and what became of each question.
+select lane, attempt, check_name, patch, state, why, described, started, ended, seconds, run_id, revision
+from executor.checks_v where series_id = $1 and revision = $2 order by check_name, patch limit $3
+
+-- check_task --
+-- series bigint, check text, patch integer
+select lane, attempt, check_name, patch, state, why, described, started, ended, seconds, run_id, revision
+from executor.checks_v where series_id = $1 and check_name = $2 and patch = $3 order by revision desc limit 1
+
+-- check_said --
+-- series bigint, context text, patch integer
+select k.revision, k.patch, k.context, k.state, k.text, k.link, k.at, k.run_id, r.remote, r.executor
+from ledger.checks k join ledger.public_runs_v r on r.id = k.run_id
+where k.series_id = $1 and k.context = $2 and k.patch = $3 order by k.revision desc limit 1
+
+-- check_verdict --
+-- series bigint, context text, patch integer
+-- What a patch is told; without a word of its own, what its series is.
+select revision, patch, state, text, by_hand, at from report.verdicts
+where series_id = $1 and context = $2 and patch in (0, $3) order by patch desc limit 1
+
+-- check_along --
+-- series bigint, context text, revision integer
+-- The same check of the other patches.
+select coalesce(k.patch, t.patch) as patch, coalesce(k.state, t.state) as state
+from (select c.patch, c.state from ledger.checks c join ledger.public_runs_v r on r.id = c.run_id
+      where c.series_id = $1 and c.context = $2 and c.revision = $3) k
+full join (select patch, state from executor.checks_v
+           where series_id = $1 and check_name = $2 and revision = $3) t on t.patch = k.patch
+order by 1 limit 500
+
+-- series_queue --
+-- series bigint
+-- Where the checks of a series stand in the queue.
+select lane, state, position, why, started, expected_start, expected_end from executor.check_queue_v
+where series_id = $1 order by array_position(array['mail', 'tree', 'build'], lane)
+
+-- check_queue --
+-- most integer
+-- What is checked and what waits to be, in order.
+select q.project, q.tree, q.kind, q.series_id, q.revision, q.lane, q.attempt, q.state, q.position, q.why, q.asked_by,
+       q.patches, q.planned, q.started, q.expected_start, q.expected_end, s.title, s.version
+from executor.check_queue_v q join ingest.series_v s on s.id = q.series_id
+order by q.position, array_position(array['mail', 'tree', 'build'], q.lane), q.started, q.series_id limit $1
+
+-- check_queue_sizes --
+select project, lane, count(*) filter (where state = 'running')::integer as running,
+       count(*) filter (where state <> 'running')::integer as waiting, max(expected_end) as until
+from executor.check_queue_v group by project, lane order by project, array_position(array['mail', 'tree', 'build'], lane)
 
 -- posts --
 -- series bigint, most integer
@@ -245,11 +300,22 @@ from ledger.public_runs_v r
 left join branch.cuts_v c on c.id = r.cut_id
 where r.id = $1 and coalesce(c.purpose, '') <> 'try'
 
+-- run_checks --
+-- run bigint, most integer
+-- What a run on a series said of it and its patches.
+select context, patch, state, text, at from ledger.checks where run_id = $1 order by patch, context limit $2
+
 -- artifacts --
 -- run bigint
 select a.name, a.size, a.sha256 from ledger.artifacts a
 join floor.blobs b on b.sha256 = a.sha256 and b.visibility = 'public'
 where a.run_id = $1 order by a.name limit 500
+
+-- artifacts_below --
+-- run bigint, prefix text, most integer
+select a.name, a.size from ledger.artifacts a
+join floor.blobs b on b.sha256 = a.sha256 and b.visibility = 'public'
+where a.run_id = $1 and starts_with(a.name, $2) order by a.name limit $3
 
 -- artifact --
 -- run bigint, name text
@@ -387,10 +453,11 @@ cross join lateral (
 ) r
 
 -- executors_seen --
--- most integer
+-- most integer, ours text (a remote that is none: our own checks)
 -- Who has had a run lately, expected or not.
 select distinct r.remote, r.executor
-from (select remote, executor from ledger.runs where visibility = 'public' and not trial order by id desc limit $1) r
+from (select remote, executor from ledger.runs where visibility = 'public' and not trial and remote <> $2
+      order by id desc limit $1) r
 
 -- remote_open_runs --
 -- remote text (null: all), most integer

@@ -22,6 +22,7 @@ from services.report.web.filters import before, number
 from services.report.web.front import Data, Front
 from services.report.web.store import TIMEOUT, Row
 from shared.errors import Missing
+from shared.model.ids import OWN_REMOTE
 from shared.model.tokens import Token
 from shared.settings import Remote
 from shared.web.auth import Forbidden, Unauthorized
@@ -61,7 +62,7 @@ async def _known(front: Front) -> Known:
     read, settings, now = front.read, front.floor.settings, front.now
     found = await stands(front.floor.pool, settings, now)
     heard = {(r["remote"], r["executor"]): r for r in await read.rows("remotes_heard")}
-    seen = {(r["remote"], r["executor"]) for r in await read.rows("executors_seen", RECENT)}
+    seen = {(r["remote"], r["executor"]) for r in await read.rows("executors_seen", RECENT, OWN_REMOTE)}
     pairs = sorted(seen | {k for k in heard if k[1]} | {(s.remote, s.executor) for s in found})
     last = await read.rows("last_runs", [r for r, _ in pairs], [e for _, e in pairs])
     return Known(

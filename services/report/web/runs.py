@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from services.report.compose import check_path
 from services.report.flakes import Attempt, Standing, judge
 from services.report.hide import hide_addresses
 from services.report.web.filters import key, number
@@ -18,6 +19,7 @@ from shared.model.results import Cause, Result
 
 MOST_TESTS = 3000
 MOST_SUBTESTS = 10000
+MOST_CHECKS = 5000
 MOST_FACTS = 40
 FACT = 300
 
@@ -36,9 +38,12 @@ async def run(front: Front, request: web.Request) -> Data:
     tests = await _shown_cases(front, "run_tests", row, MOST_TESTS)
     subtests = await _shown_cases(front, "run_subtests", row, MOST_SUBTESTS)
     artifacts = await front.read.rows("artifacts", row["id"])
+    said = await front.read.rows("run_checks", row["id"], MOST_CHECKS) if row["series_id"] else []
+    word = "done" if said and not tests and row["state"] == "done" and not row["cause"] else _word(row, tests, front)
     return {
         "run": public(row),
-        "word": _word(row, tests, front),
+        "word": word,
+        "checks": [one | {"path": check_path(one["context"], one["patch"])} for one in said],
         "counts_for_verdict": front.floor.settings.reports(row["remote"]),
         "tests": fold_attempts(tests, subtests),
         "done": len({(t["grp"], t["test"]) for t in tests}),

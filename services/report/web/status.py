@@ -18,12 +18,17 @@ from services.report.hide import hide_addresses, host_label
 from services.report.web.front import Data, Front
 from services.report.web.store import Row
 from shared.db.outbox import SQL as FLOOR
+from shared.model.ids import OWN_REMOTE
 from shared.model.slots import next_slot
 from shared.settings import Settings
 
 NEWEST = 3
 """Branches shown of each stream; the rest is one link away."""
 ALIVE = timedelta(seconds=20)
+MOST_QUEUED = 60
+"""Series shown of the queue of checks."""
+ISOLATION = "checks:isolation"
+"""What the health of the cage is called."""
 
 
 async def status(front: Front, request: web.Request) -> Data:
@@ -41,6 +46,7 @@ async def _status(front: Front) -> Data:
         "disk": await asyncio.to_thread(disk, settings.data, settings.disk.free),
         "streams": streams,
         "runs": await _open_runs(front, now),
+        "checks": await _checks(front),
         "conflicts": await read.rows("conflicts"),
         "health": [_health(row) for row in healths],
         "sources": await read.rows("sources"),
@@ -114,7 +120,7 @@ def word_of(run: Mapping[str, Any], now: datetime) -> str:
 
 
 async def _open_runs(front: Front, now: datetime) -> list[Row]:
-    rows = await front.read.rows("open_runs", 100)
+    rows = await front.read.rows("open_runs", 100, OWN_REMOTE)
     days, runs = sorted({row.pop("day") for row in rows}), [row["id"] for row in rows]
     progress = {p["run_id"]: p for p in await front.read.rows_planned("progress", days, runs)} if rows else {}
     begun: Row = {"done": 0, "failed": 0}
@@ -129,6 +135,16 @@ def _open_run(row: Row, now: datetime) -> Row:
     }
 
 
+async def _checks(front: Front) -> Row:
+    """The queue of our own checks: what runs, what waits and until when about, and whether patches' code is caged."""
+    queue = await front.read.rows("check_queue", MOST_QUEUED)
+    return {
+        "on": any(project.checking for project in front.floor.settings.projects.values()),
+        "sizes": await front.read.rows("check_queue_sizes"),
+        "queue": [row | {"why": hide_addresses(row["why"])} for row in queue],
+    }
+
+
 def _hosts(rows: Sequence[Row]) -> list[Row]:
     return [
         row | {"label": host_label(row["label"], number), "reason": hide_addresses(row["reason"])}
@@ -137,7 +153,8 @@ def _hosts(rows: Sequence[Row]) -> list[Row]:
 
 
 def _health(row: Row) -> Row:
-    return row | {"text": hide_addresses(row["text"]), "name": hide_addresses(row["name"])}
+    caged = row["name"] != ISOLATION or row["ok"]
+    return row | {"text": hide_addresses(row["text"]), "name": hide_addresses(row["name"]), "bare": not caged}
 
 
 def _process(row: Row, now: datetime) -> Row:

@@ -1,5 +1,6 @@
 """Values as a reader sees them: times, spans, sizes, states. Pure; everything returned is safe or gets escaped."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -34,6 +35,22 @@ def badge(state: str, words: str = "") -> Markup:
     if not state:
         return Markup("")
     return Markup('<span class="badge {}">{}</span>').format(kind_of(state), words or state)
+
+
+GLYPHS = {
+    "success": "✓", "warning": "!", "fail": "✗", "pending": "…", "running": "▸", "planned": "·", "infra": "?",
+    "unasked": "–", "cancelled": "×",
+}  # fmt: skip
+
+
+def glyph(state: str) -> str:
+    """A state as one sign, for cells of a grid."""
+    return GLYPHS.get(state, "·")
+
+
+def source(text: str) -> str:
+    """A line of a stranger's source, made harmless, tabs to eight columns."""
+    return plain(text.expandtabs(8))
 
 
 def when(time: datetime | None) -> Markup:
@@ -89,6 +106,16 @@ def segment(text: str) -> str:
     return quote(text, safe="@")
 
 
+def path(name: str) -> str:
+    """A name with slashes as the end of a path."""
+    return quote(name, safe="@/")
+
+
+def shell(text: str) -> str:
+    """One word of a command."""
+    return shlex.quote(text)
+
+
 def first_tests(names: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, str]]:
     """The first of a rollup's tests."""
     return [{"group": t["group"], "test": t["test"]} for t in names[:most]]
@@ -105,7 +132,11 @@ FILTERS: Mapping[str, Any] = {
     "size": size,
     "short": short,
     "clean": clean,
+    "glyph": glyph,
+    "source": source,
     "segment": segment,
+    "shell": shell,
+    "path": path,
     "kind_of": kind_of,
     "tests": first_tests,
     "counts": counts,

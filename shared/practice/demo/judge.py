@@ -3,6 +3,7 @@
 from collections import Counter
 
 from shared.errors import Missing
+from shared.practice.config import CHECKS
 from shared.practice.patchwork import Served
 from shared.practice.world_series import PracticeSeries, Role, World
 
@@ -58,14 +59,15 @@ class Judge:
 
     def old_settled(self) -> bool:
         """All that v1 gets, it has; what comes from here on comes too late."""
-        old = self._role(Role.OLD)
-        return self.state(old, "apply") == {"success"} and self.state(old, "tree_selection") == {"success"}
+        return self._settled(self._role(Role.OLD))
 
     def all_settled_on_trees(self) -> bool:
-        wanted = [s for s in self._world.series if s.role is not Role.OLD]
-        return all(
-            self.state(s, "apply") == {"success"} and self.state(s, "tree_selection") == {"success"} for s in wanted
-        )
+        return all(self._settled(s) for s in self._world.series if s.role is not Role.OLD)
+
+    def _settled(self, series: PracticeSeries) -> bool:
+        """It is on its tree, and our own checks have said of every patch what they say."""
+        applied = all(self.state(series, context) == {"success"} for context in ("apply", "tree_selection"))
+        return applied and not any({"", "pending"} & self.state(series, context) for context in CHECKS)
 
     def first_cut_reported(self) -> bool:
         red = all(self.state(self._role(r), "contest") == {"pending"} for r in RED)
@@ -97,7 +99,16 @@ class Judge:
         faults = [f"{r}: contest is not success" for r in MENDED if self.state(self._role(r), "contest") != {"success"}]
         if self.state(self._role(Role.BREAKING), "contest") != {"pending"}:
             faults.append(f"breaking: contest is {self.state(self._role(Role.BREAKING), 'contest')}, not pending")
-        return faults + self._conflict() + self._old() + self._repeats()
+        return faults + self._conflict() + self._checks() + self._old() + self._repeats()
+
+    def _checks(self) -> list[str]:
+        """Every patch of every series is sound: what breaks here, no check of a single patch can see."""
+        return [
+            f"{series.role}: {context} is {self.state(series, context)}, not success"
+            for series in self._world.series
+            for context in CHECKS
+            if self.state(series, context) != {"success"}
+        ]
 
     def _conflict(self) -> list[str]:
         loser, rival = self._role(Role.CONFLICTING), self._role(Role.GOOD)
@@ -119,12 +130,12 @@ class Judge:
 def table(world: World, patchwork: Served) -> str:
     """Series, verdicts and posted checks, for the end."""
     judge = Judge(world, patchwork)
-    rows: list[tuple[str, ...]] = [("series", "role", "tree_selection", "apply", "contest", "text")]
+    rows: list[tuple[str, ...]] = [("series", "role", "tree_selection", "apply", "contest", "checks", "text")]
     for series in world.series:
         states = [_one(judge.state(series, c)) for c in ("tree_selection", "apply", "contest")]
-        rows.append(
-            (f"{series.title[:38]} v{series.version}", series.role, *states, judge.text(series, "contest")[:70])
-        )
+        checks = _one(set().union(*(judge.state(series, context) for context in CHECKS)))
+        title = f"{series.title[:38]} v{series.version}"
+        rows.append((title, series.role, *states, checks, judge.text(series, "contest")[:70]))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))

@@ -35,8 +35,10 @@ class Narrator:
     def _heard(self, event: dict[str, Any]) -> None:
         kind = event["type"].removeprefix("dev.netci.").rpartition(".")[0]
         self.counts[kind] = self.counts.get(kind, 0) + 1
-        if words := _WORDS.get(kind):
-            self.say(words.format_map(_Loose(event["data"])))
+        data = event["data"]
+        if words := (_OF_SERIES if kind.startswith("run.") and data.get("series") else _WORDS).get(kind):
+            of_patch = f", patch {data['patch']}" if data.get("patch") else ""
+            self.say(words.format_map(_Loose(data, of_patch=of_patch)))
 
 
 class _Loose(dict[str, Any]):
@@ -52,5 +54,6 @@ _WORDS = {
     "branch.cut": "cut        {branch}: {taken} series, {left_out} left out ({commit:.12})",
     "run.started": "run        {remote}/{executor} tests {branch}",
     "run.done": "run ended  {remote}/{executor} on {branch}: {counts}",
-    "verdict.changed": "verdict    series {series}: {context} is {state}",
+    "verdict.changed": "verdict    series {series}{of_patch}: {context} is {state}",
 }
+_OF_SERIES = {"run.done": "checked    series {series}: {executor} is {state}"}

@@ -477,3 +477,68 @@ async def test_a_word_on_a_mail_of_two_projects_holds_in_both(world: World) -> N
         assert await conn.fetchval("select count(*) from branch.orders") == 0
         with pytest.raises(Missing):
             await release(conn, "both@example.org", "", "ada")
+
+
+async def test_a_series_joins_once_every_gate_of_every_patch_is_settled_and_none_fails(world_for: WorldFor) -> None:
+    world = await world_for(stream='gate = ["apply", "build"]', more='[projects.netdev.checking]\nuse = ["build"]')
+    assert all([await world.trees.refresh("netdev", tree) for tree in ("net", "next")])
+    ready = await applied(world, world.change("net/core/dev.c", 3, "one"))
+    waiting = await applied(world, world.change("net/core/dev.c", 9, "two"))
+    failing = await applied(world, world.change("net/ipv4/tcp.c", 3, "three"))
+    broken = await applied(world, world.change("net/ipv4/tcp.c", 9, "four"))
+    for series, state in ((ready, "warning"), (failing, "fail")):
+        await world.owner.execute(
+            "insert into report.verdicts (series_id, revision, context, patch, project, state, settled, text) "
+            "values ($1, 1, 'build', 1, 'netdev', $2, true, 'as gcc says')", series, state,
+        )  # fmt: skip
+    for series, state in ((waiting, "running"), (broken, "infra")):
+        await a_task(world, series, "build", state)
+    await request(world)
+    await a_cutter(world).round()
+    (cut,) = await cuts(world)
+    assert await decisions(world, cut["id"]) == {
+        ready: ("take", "pending", "pending for next"),
+        waiting: ("leave", "gate:build", "waits for build of patch 1"),
+        failing: ("leave", "gate:build", "build of patch 1 is fail: as gcc says"),
+        broken: ("leave", "gate:build", "build of patch 1 got no answer, by a fault of ours: no clang"),
+    }
+
+
+async def test_a_gate_waits_a_day_for_what_is_pending(world_for: WorldFor) -> None:
+    world = await world_for(stream='gate = ["build"]', more='[projects.netdev.checking]\nuse = ["build"]')
+    assert all([await world.trees.refresh("netdev", tree) for tree in ("net", "next")])
+    lately = await applied(world, world.change("net/core/dev.c", 3, "one"))
+    long_ago = await applied(world, world.change("net/core/dev.c", 9, "two"))
+    unfolded = await applied(world, world.change("net/ipv4/tcp.c", 3, "three"))
+    for series, hours in ((lately, 23), (long_ago, 25), (unfolded, 25)):
+        await a_task(world, series, "build", "answered")
+        await world.owner.execute(
+            "update executor.check_tasks set ended = now() - make_interval(hours => $1) "
+            "where plan_id = (select max(id) from executor.check_plans)", hours,
+        )  # fmt: skip
+    for series in (lately, long_ago):
+        await world.owner.execute(
+            "insert into report.verdicts (series_id, revision, context, patch, project, state, settled, text) "
+            "values ($1, 1, 'build', 1, 'netdev', 'pending', false, 'asked the lab')", series,
+        )  # fmt: skip
+    await request(world)
+    await a_cutter(world).round()
+    (cut,) = await cuts(world)
+    assert await decisions(world, cut["id"]) == {
+        lately: ("leave", "gate:build", "build of patch 1 is pending: asked the lab"),
+        long_ago: ("take", "pending", "pending for next"),
+        # Its answer is not a verdict yet: it may be a fail.
+        unfolded: ("leave", "gate:build", "waits for build of patch 1"),
+    }
+
+
+async def a_task(world: World, series: SeriesId, check: str, state: str) -> None:
+    """A question of our own checks about the first patch of a series."""
+    plan = await world.owner.fetchval(
+        "insert into executor.check_plans (project, series_id, revision, message_id, lane, attempt, state) "
+        "values ('netdev', $1, 1, 'x', 'build', 0, 'running') returning id", series,
+    )  # fmt: skip
+    await world.owner.execute(
+        "insert into executor.check_tasks (plan_id, check_name, patch, state, why) values ($1, $2, 1, $3, $4)",
+        plan, check, state, "no clang" if state == "infra" else "",
+    )  # fmt: skip

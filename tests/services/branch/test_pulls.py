@@ -89,3 +89,17 @@ async def test_a_pull_request_in_conflict_names_the_files(world_for: WorldFor, t
         found = await row(world, await settle(world, f"git://pull.example:{port}/pub/tree"))
     assert (found["outcome"], found["files"]) == ("refused", ["README"])
     assert "does not merge into next: conflict in README" in found["reason"]
+
+
+async def test_paths_that_no_mail_may_touch_are_refused_in_any_commit(world_for: WorldFor, tmp_path: Path) -> None:
+    with a_server(daemon(tmp_path / "root")) as port:
+        world = await fetched(world_for, port)
+        # The tip has it no more; a series of three commits is seen commit by commit.
+        a_pull(world, {"a\\b": "x\n", "README": "pulled\n"})
+        theirs = world.folder / "root/pub/tree"
+        git(theirs, "rm", "-q", "a\\b")
+        git(theirs, "commit", "-q", "-m", "hidden")
+        git(theirs, "tag", "-f", "-a", "-m", "please pull", "for-next")
+        found = await row(world, await settle(world, f"git://pull.example:{port}/pub/tree"))
+    assert (found["outcome"], found["head"]) == ("refused", "")
+    assert found["reason"] == "the pull request is not taken: path with a backslash: a\\b"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.branch.gate import Gate
 from services.branch.select import Candidate, Order, Rules, select
 from shared.model.ids import SeriesId
 from tests.services.branch.world import T0
@@ -62,11 +63,11 @@ def test_each_rule_keeps_off_under_its_name(how: dict[str, Any], rule: str) -> N
     assert rule_of(a_candidate(**how)) == rule
 
 
-def test_a_gate_wants_a_settled_success() -> None:
+def test_a_gate_keeps_off_what_is_not_settled_or_fails() -> None:
     rules = replace(RULES, gate=("apply", "contest"))
     assert rule_of(a_candidate(), rules) == "gate:contest"
-    assert rule_of(a_candidate(gates={"contest": ("fail", "red")}), rules) == "gate:contest"
-    assert rule_of(a_candidate(gates={"contest": ("success", "")}), rules) == ""
+    assert rule_of(a_candidate(gates={"contest": Gate({0: ("fail", "red")})}), rules) == "gate:contest"
+    assert rule_of(a_candidate(gates={"contest": Gate({0: ("success", "")})}), rules) == ""
 
 
 def test_fixes_go_first_then_by_arrival() -> None:

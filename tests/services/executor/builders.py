@@ -11,14 +11,15 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from services.executor.drivers import DriverConfig, driver_for
 from services.executor.drivers.base import Command, Driver, shell
+from services.executor.drivers.ssh import SshDriver
+from services.executor.drivers.ssh_config import SshConfig
 from services.executor.endings import Ending
 from services.executor.resume import History
 from services.executor.runner import Outcome, RunJob, Surroundings, carry_out
 from services.executor.schedule import Past, Task
 from services.executor.suites.attempt import Attempt
-from services.executor.suites.base import Invocation, Place, Spoken, Step
+from services.executor.suites.base import Invocation, Place, Spoken, Step, Suite
 from shared.clock import Clock, wall
 from shared.errors import Superseded
 from shared.formats import ktap
@@ -165,11 +166,11 @@ def no_tree() -> AsyncIterable[bytes]:
 
 
 def driver_of(fleet: Fleet, hosts: Sequence[str] = ()) -> Driver:
-    config = DriverConfig.model_validate({
+    config = SshConfig.model_validate({
         "hosts": tuple(hosts) or fleet.addresses, "key_file": fleet.key_file, "known_hosts": fleet.known_hosts,
         "connect_timeout": timedelta(seconds=5), "kill_grace": timedelta(seconds=1),
     })  # fmt: skip
-    return driver_for(config)
+    return SshDriver(config)
 
 
 def a_job(deadline: datetime | None = None, retries: int = 1, past: Past | None = None) -> RunJob:
@@ -178,17 +179,18 @@ def a_job(deadline: datetime | None = None, retries: int = 1, past: Past | None 
 
 async def a_run(
     fleet: Fleet,
-    suite: Shells,
+    suite: Suite,
     sink: Kept,
     job: RunJob | None = None,
     *,
     clock: Clock = wall,
     claim: Callable[[str], AbstractAsyncContextManager[int]] | None = None,
     gate: Callable[[], Awaitable[bool]] = always,
+    driver: Driver | None = None,
 ) -> Outcome:
     """Carry out a run with next to no patience."""
     around = Surroundings(claim or Claims(), no_tree, gate, clock, patience=0.05)
-    return await carry_out(job or a_job(), driver_of(fleet), suite, sink, around)
+    return await carry_out(job or a_job(), driver or driver_of(fleet), suite, sink, around)
 
 
 async def until(true: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:

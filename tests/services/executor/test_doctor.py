@@ -61,3 +61,12 @@ async def test_faults_of_the_configuration_and_the_disk(tmp_path: Path) -> None:
     assert bad == ["free space for runs", "executor metal/net"]
     nothing = await examine(parse(TOML.format(data=tmp_path, free=0)))
     assert [finding.what for finding in nothing if not finding.ok] == ["executors"]
+
+
+async def test_what_isolates_checks_is_told_where_there_are_any(tmp_path: Path) -> None:
+    text = TOML.format(data=tmp_path, free=0)
+    assert not [finding for finding in await examine(parse(text)) if "checks" in finding.what]
+    found = await examine(parse(text.replace("[projects.netdev]\n", "[projects.netdev]\nchecking = {}\n")))
+    told = [finding for finding in found if "checks" in finding.what]
+    assert all(finding.ok for finding in told)
+    assert [finding.what for finding in told] == ["isolation of checks"] * 3 + ["layers of checks"]

@@ -32,3 +32,14 @@ def test_the_test_itself_counts_not_its_subtests() -> None:
 
 def test_given_up_after_so_many_breaks() -> None:
     assert [given_up(n) for n in range(BREAKS + 1)] == [False] * BREAKS + [True]
+
+
+def test_what_fails_in_every_run_is_not_tried_again() -> None:
+    bad = {("g", "t", "a"), ("g", "u", "")}
+    inner, other, test = (a_case(Result.FAIL, subtest=name) for name in ("a", "b", ""))
+    assert not wants_retry([test, inner], 0, 1, bad)
+    assert wants_retry([test, inner, other], 0, 1, bad)
+    # The test itself is known by its own name, where it has no failed subtest.
+    assert wants_retry([test], 0, 1, bad)
+    assert not wants_retry([Case("g", "u", Result.FAIL)], 0, 1, bad)
+    assert wants_retry([Case("g", "u", Result.FAIL, cause=Cause.CRASH, crashes=("BUG: x",))], 0, 1, bad)

@@ -1,13 +1,19 @@
 """Runs on practice hosts that break, stall and vanish, into a sink that keeps everything."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from pydantic import BaseModel
 
+from services.executor.drivers.base import Job, Target
+from services.executor.drivers.ssh import SshDriver
+from services.executor.kernels.base import DoesNotBuild
 from services.executor.schedule import Past
 from shared.clock import wall
 from shared.errors import InfraError, Superseded
@@ -22,6 +28,7 @@ from tests.services.executor.builders import (
     a_job,
     a_run,
     barrier,
+    driver_of,
     stopped,
     until,
 )
@@ -377,3 +384,63 @@ async def test_a_host_that_only_breaks_does_not_keep_the_run(fleet: Fleet) -> No
     sink = Kept()
     await a_run(fleet, Shells({"a": "true", "b": "true"}), sink)
     assert {host for _, _, host in sink.where} == {fleet.addresses[1]}
+
+
+class OfKernels:
+    """The driver of a fleet whose machines boot kernels that were built, or were not."""
+
+    name: ClassVar[str] = SshDriver.name
+    Config: ClassVar[type[BaseModel]] = SshDriver.Config
+
+    def __init__(self, fleet: Fleet, kept: Mapping[str, Path], broken: bool = False) -> None:
+        self._driver, self._kept, self._broken = driver_of(fleet), kept, broken
+        self.hosts = self._driver.hosts
+        self.jobs: list[Job] = []
+
+    @asynccontextmanager
+    async def lease(self, job: Job) -> AsyncIterator[Target]:
+        self.jobs.append(job)
+        if self._broken:
+            raise DoesNotBuild("dev.c:3: error: no", "CC dev.o\ndev.c:3: error: no\n")
+        async with self._driver.lease(job) as target:
+            yield replace(target, kept=self._kept, built=12.5)
+
+    async def reach(self, host: str) -> str:
+        return await self._driver.reach(host)
+
+
+class Configuring(Shells):
+    def config(self) -> tuple[str, ...]:
+        return ("net/config",)
+
+
+async def test_a_kernel_that_does_not_build_is_one_clear_result(fleet: Fleet) -> None:
+    driver, sink = OfKernels(fleet, {}, broken=True), Kept()
+    outcome = await a_run(fleet, Configuring({"a": "true"}), sink, driver=driver)
+    (case,) = sink.cases
+    assert (case.test, case.result, case.cause, case.detail) == (
+        "kernel",
+        Result.FAIL,
+        Cause.PATCH,
+        "dev.c:3: error: no",
+    )
+    assert sink.files == {case.log: b"CC dev.o\ndev.c:3: error: no\n"}
+    assert (outcome.built, outcome.tests) == (False, None)
+    assert {(job.commit, job.config) for job in driver.jobs} == {("c" * 40, ("net/config",))}
+    assert "broken" not in sink.hosts.values()
+
+
+async def test_how_the_kernel_was_built_is_kept_once_with_the_run(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("CONFIG_NET=y\n")
+    (tmp_path / "log").write_text("CC dev.o\n")
+    driver = OfKernels(fleet, {"log": tmp_path / "log", "config": tmp_path / "config"})
+    sink = Kept()
+    await a_run(fleet, Shells({"a": "true", "b": "true"}), sink, driver=driver)
+    assert sink.results == {("kernel", 0): Result.PASS, ("a", 0): Result.PASS, ("b", 0): Result.PASS}
+    assert sink.tests == 3
+    kept = {name: data for name, data in sink.files.items() if "/kernel/" in name}
+    assert kept == {f"{GROUP}/kernel/0/log": b"CC dev.o\n", f"{GROUP}/kernel/0/config": b"CONFIG_NET=y\n"}
+    again = Kept()
+    past = Past(ended={(GROUP, "kernel"): (0, False, ""), (GROUP, "a"): (0, False, "")})
+    await a_run(fleet, Shells({"a": "true", "b": "true"}), again, a_job(past=past), driver=driver)
+    assert set(again.results) == {("b", 0)}

@@ -99,6 +99,36 @@ async def test_the_practice_tree_from_plan_to_pack(
     assert run["expected_end"] <= wall()
 
 
+async def test_a_suite_that_compares_is_handed_the_base_too(
+    database: Database, floor_for: FloorFor, fleet: Fleet, tmp_path: Path
+) -> None:
+    made = await asyncio.to_thread(tree.build, tmp_path / "tree.git")
+    base = made.heads["main"]
+    commit = await asyncio.to_thread(with_a_todo, made.path, tmp_path / "work")
+    config = ScriptConfig(command="grep -rn TODO .", test="todo", checkout=True, compare=True, counts=("*TODO*",))
+    floor = await floor_for("executor", some_settings(tmp_path / "data"))
+    owner = await database.pool("")
+    cut = await a_cut(owner, commit, url=f"file://{made.path}")
+    await owner.execute("update branch.cuts set base = $1", base)
+    world = a_world(floor, owner, fleet, Script(config), cut)
+    assert await world.plan() == 1
+    await world.do()
+    packed = await check_ended(world)
+    assert await owner.fetchval("select detail from ledger.cases_v where attempt = 0") == "1 new: ./Makefile:1:# TODO"
+    assert "scripts/todo/0/new-lines" in packed
+
+
+def with_a_todo(repository: Path, work: Path) -> str:
+    """A commit on the tree's main branch that adds a line."""
+    tree.git(repository.parent, "clone", "--quiet", str(repository), str(work))
+    makefile = work / "Makefile"
+    makefile.write_text("# TODO\n" + (makefile.read_text() if makefile.exists() else ""))
+    tree.git(work, "add", "Makefile")
+    tree.git(work, "-c", "user.name=T", "-c", "user.email=t@t.example", "commit", "-qm", "makefile: todo")
+    tree.git(work, "push", "--quiet", "origin", "HEAD:refs/heads/todo")
+    return tree.git(work, "rev-parse", "HEAD").decode().strip()
+
+
 async def test_the_log_of_a_run_of_one_test_can_be_read(
     database: Database, floor_for: FloorFor, fleet: Fleet, tmp_path: Path
 ) -> None:

@@ -286,6 +286,9 @@ async def test_what_is_wrong_is_said(database: Database, take: Import, tmp_path:
         await take("--results", tmp_path, "--project", "bpf")
     with pytest.raises(Refused, match="not a database of NIPA's"):
         await take("--dsn", database.dsn)
+    for shown in ("postgresql://nipa:secret@db/nipa", "postgresql://nipa@db/nipa?password=secret"):
+        with pytest.raises(Refused, match="list of processes"):
+            await take("--dsn", shown)
     with pytest.raises(Refused, match="nothing to import"):
         await take()
     (tmp_path / "branches.json").write_text("{")

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from shared.db.outbox import stage
 from shared.db.pool import Connection, Pool
 from shared.events import BranchCut
+from shared.ledger import Check
 from shared.ledger.write import Ending, Ledger, Opening, OpenRun
-from shared.model.results import Case, Cause, Purpose, Result
+from shared.model.ids import OWN_REMOTE
+from shared.model.results import Case, Cause, CheckState, Purpose, Result
 from shared.settings import Settings, parse
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -195,3 +197,18 @@ async def a_run(pool: Pool, cut: int, cases: Sequence[Case], remote: str = "meta
     run = await start(pool, cut, remote, executor)
     await end(pool, run, cases)
     return run
+
+
+async def check_run(pool: Pool, series: int, attempt: int = 0, executor: str = "checks-tree") -> OpenRun:
+    """A run of our own checks on a series, open."""
+    opening = Opening("netdev", OWN_REMOTE, executor, series_id=series, attempt=attempt)
+    async with pool.acquire() as conn, conn.transaction():
+        return await Ledger("executor").open(conn, opening)
+
+
+async def say(pool: Pool, run: OpenRun, series: int, *said: tuple[str, int, str, str], revision: int = 1) -> None:
+    """What checks of ours say: context, patch, state and text of each, each in a transaction of its own."""
+    for context, patch, state, text in said:
+        check = Check("netdev", series, revision, context, CheckState(state), run.id, patch, text)
+        async with pool.acquire() as conn, conn.transaction():
+            await Ledger("executor").check(conn, check)

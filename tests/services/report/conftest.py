@@ -88,10 +88,10 @@ class World:
         await race(*ReportRoom(self.floor).parts(posters))
 
     async def until(self, query: str, wanted: object, *args: object) -> None:
-        """Wait until a query of one value gives `wanted`; fails after ten seconds, saying what it gives."""
+        """Wait until a query of one value gives `wanted`; fails after half a minute, saying what it gives."""
         found: object = None
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while True:
                     found = await self.owner.fetchval(query, *args)
                     if found == wanted:
@@ -104,6 +104,13 @@ class World:
         """Wait until no intent is open and this many posts are settled otherwise than by dropping."""
         await self.until("select count(*) from report.posts where status not in ('intent', 'dropped')", posts)
         await self.until("select count(*) from report.posts where status = 'intent'", 0)
+
+    async def heard(self, kind: str, times: int) -> None:
+        """Wait until report has acted on so many events of a kind."""
+        await self.until(
+            "select count(*) from floor.inbox i join floor.events e on e.sequence = i.sequence "
+            "where i.queue = 'report' and i.state = 'done' and e.type = $1", times, f"dev.netci.{kind}.v1",
+        )  # fmt: skip
 
     def posted(self) -> dict[tuple[int, str, str], int]:
         """How often each (patch, context, state) is on Patchwork."""

@@ -8,7 +8,16 @@ import pytest
 from services.report import cli, doctor
 from shared.errors import Refused
 from shared.settings import Settings
-from tests.services.report.builders import a_case, a_cut, a_run, a_series, an_outcome, some_settings
+from tests.services.report.builders import (
+    a_case,
+    a_cut,
+    a_run,
+    a_series,
+    an_outcome,
+    check_run,
+    say,
+    some_settings,
+)
 from tests.services.report.conftest import World, WorldFor
 
 
@@ -51,6 +60,31 @@ async def test_a_verdict_by_hand(world_for: WorldFor, capsys: pytest.CaptureFixt
         await call(world, "verdict", "set", "nobody@x", "contest", "fail", "--why", "w")
     with pytest.raises(Refused, match="there is: apply, contest, tree_selection"):
         await call(world, "verdict", "set", "patch-1@example.org", "contst", "fail", "--why", "w")
+
+
+async def test_a_verdict_by_hand_on_one_patch_and_on_all(
+    world_for: WorldFor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = await world_for()
+    series = await a_series(world.owner, patches=(1, 2, 3))
+    run = await check_run(world.executor, series)
+    async with world.report():
+        await say(world.executor, run, series, ("kdoc", 1, "fail", "a"), ("kdoc", 2, "fail", "b"))
+        await world.settled(2)
+    told = ("verdict", "set", "series-1@example.org", "kdoc", "warning")
+    assert await call(world, *told, "--patch", "2", "--why", "wrong") == 0
+    assert "series 1, patch 2: kdoc is warning" in capsys.readouterr().out
+    with pytest.raises(Refused, match="no patch 4; it has 3"):
+        await call(world, *told, "--patch", "4", "--why", "wrong")
+    assert await call(world, "verdict", "set", "series-1@example.org", "kdoc", "success", "--why", "all is well") == 0
+    async with world.report():
+        await world.settled(5)
+        await say(world.executor, run, series, ("kdoc", 3, "fail", "late"))
+        await world.heard("check.done", 3)
+    assert world.posted() == {
+        (1, "kdoc", "fail"): 1, (2, "kdoc", "fail"): 1,
+        (1, "kdoc", "success"): 1, (2, "kdoc", "success"): 1, (3, "kdoc", "success"): 1,
+    }  # fmt: skip
 
 
 async def test_posts_are_listed_for_people_and_programs(

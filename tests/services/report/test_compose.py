@@ -62,3 +62,12 @@ def test_an_address_is_valid_and_short_enough(message_id: str, series: int) -> N
     assert len(url) <= compose.URL_LIMIT
     assert urlsplit(url).path.startswith("/series/")
     assert " " not in url
+
+
+@given(st.text(min_size=1, max_size=300), st.from_regex(r"[A-Za-z0-9_-]{1,255}", fullmatch=True), st.integers(0, 99))
+def test_the_address_of_a_result_is_short_enough_and_says_which(message_id: str, context: str, patch: int) -> None:
+    message_id = message_id.encode("utf-8", "ignore").decode()
+    url = compose.check_url("https://ci.example.org", 7, message_id, context, patch)
+    assert len(url) <= compose.URL_LIMIT
+    assert urlsplit(url).path.startswith("/series/")
+    assert url.endswith(compose.check_path(context, patch)) or len(context) > 100

@@ -4,9 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from services.report.said import Said, of_checks
-from services.report.verdicts import Step, Verdict, merge
-from shared.model.results import CheckState
 from shared.settings import Settings, parse
 from tests.conftest import FloorFor
 from tests.services.ingest.api.lab import Lab, a_document, a_token, served
@@ -88,6 +85,21 @@ async def test_a_run_on_a_series_is_a_check_pending_first(world_for: WorldFor, f
     assert checks(world, 1)[1] == ("vendor-build", "fail", "tests: 2, failing: 1")
 
 
+async def test_what_a_lab_says_of_one_patch_is_posted_on_that_patch(
+    world_for: WorldFor, floor_for: FloorFor, site: Any
+) -> None:
+    async with at_work(world_for, floor_for, site.url) as (world, lab):
+        await a_series(world.owner, patches=(1, 2))
+        start = {"series": "series-1@example.org", "executor": "bot", "context": "vendor-build"}
+        _, run = await lab.post("runs", start)
+        await world.settled(2)
+        said = [{"context": "vendor-build", "state": "fail", "patch": 2, "description": "does not link"}]
+        assert (await lab.post(f"runs/{run['run']}/finish", {"checks": said}))[0] == 200
+        await world.settled(3)
+    assert checks(world, 2)[1:] == [("vendor-build", "fail", "does not link")]
+    assert [state for _, state, _ in checks(world, 1)] == ["pending"]
+
+
 async def test_contexts_that_the_project_does_not_list_are_not_posted(
     world_for: WorldFor, floor_for: FloorFor, site: Any
 ) -> None:
@@ -117,29 +129,3 @@ async def test_what_no_event_told_of_is_found_all_the_same(world_for: WorldFor, 
     async with world.report():
         await world.settled(1)
     assert [(context, state) for context, state, _ in checks(world, 1)] == [("vendor-build", "success")]
-
-
-def said(state: str, patch: int = 0, context: str = "vendor-build") -> Said:
-    return Said(context, patch, CheckState(state), f"{state} {patch}", "vendor")
-
-
-def one(*parts: Said) -> Verdict:
-    (verdict,) = of_checks(7, 1, "netdev", parts)
-    return verdict
-
-
-def test_the_worst_of_the_patches_stands_for_the_series() -> None:
-    verdict = one(said("success", 1), said("fail", 3), said("fail", 2), said("warning", 4))
-    assert (verdict.state, verdict.patch_number, verdict.text) == (CheckState.FAIL, 2, "fail 2")
-    assert len(verdict.reasons) == 4
-    pending = one(said("success", 1), said("pending", 2))
-    assert (pending.state, pending.settled) == (CheckState.PENDING, False)
-
-
-def test_what_the_ledger_has_turned_is_followed_and_nothing_is_pending_again() -> None:
-    good, bad, pending = one(said("success")), one(said("fail")), one(said("pending"))
-    assert merge(good, bad).step is Step.CHANGE
-    assert merge(bad, good).step is Step.CHANGE
-    assert merge(good, good).step is Step.REFRESH
-    assert merge(pending, bad).step is Step.CHANGE
-    assert merge(bad, pending).step is Step.KEEP

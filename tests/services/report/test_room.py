@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from services.report.app import ReportRoom
+from services.report.by_hand import Word, say
 from services.report.deciding import Deciding
 from services.report.rebuild import rebuild_rollups
 from services.report.store import SQL
@@ -266,15 +267,8 @@ async def test_a_verdict_set_by_hand_is_posted_and_stays(world_for: WorldFor) ->
         await a_run(world.executor, cut, [a_case("tls", "fail")])
         await world.settled(1)
         async with world.owner.acquire() as conn, conn.transaction():
-            await Deciding(world.floor.settings).by_hand(
-                conn,
-                "series-1@example.org",
-                "contest",
-                CheckState.SUCCESS,
-                "tls fails for all",
-                "ann",
-                datetime.now(UTC),
-            )
+            word = Word("series-1@example.org", "contest", CheckState.SUCCESS, "tls fails for all", "ann")
+            await say(conn, world.floor.settings, word, datetime.now(UTC))
         await world.settled(2)
         after = await a_cut(world.owner, [series], name="net-next-2026-11-23--12-00")
         await a_run(world.executor, after, [a_case("tls", "fail")])

@@ -48,6 +48,15 @@ def test_what_replaces_what(former: Verdict, new: Verdict, step: Step) -> None:
     assert merged.verdict.state is (former if step is Step.KEEP else new).state
 
 
+def test_a_persons_word_on_the_series_holds_for_its_patches() -> None:
+    whole, of_patch = said(SUCCESS, by_hand=True), replace(said(FAIL, None), patch=2)
+    assert merge(None, of_patch, whole).step is Step.KEEP
+    assert merge(replace(said(PENDING), patch=2), of_patch, whole).verdict.state is PENDING
+    assert merge(None, replace(of_patch, revision=2), whole).step is Step.CHANGE
+    assert merge(None, replace(of_patch, by_hand=True), whole).step is Step.CHANGE
+    assert merge(None, of_patch, replace(whole, by_hand=False)).step is Step.CHANGE
+
+
 def test_changes_are_counted_and_the_first_is_one() -> None:
     first = merge(None, said(PENDING)).verdict
     assert first.changes == 1

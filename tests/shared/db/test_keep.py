@@ -16,8 +16,8 @@ from shared.db.pool import Pool
 from shared.db.sequencer import drain
 from shared.events import TreeMoved
 from shared.floor import Floor
-from shared.ledger import Ending, Ledger, Opening
-from shared.model.results import Case, Result
+from shared.ledger import Check, Ending, Ledger, Opening
+from shared.model.results import Case, CheckState, Result
 from shared.settings import Keep, parse
 from tests.conftest import Database, FloorFor
 
@@ -157,8 +157,33 @@ def _part(day: date) -> str:
     return f"cases_{day:%Y%m%d}"
 
 
+async def a_run_of_checks(floor: Floor, series: int, said: CheckState, age: int) -> None:
+    """A run on a series, closed `age` days ago, with a report of what it said."""
+    report = await keep(floor, f"report {series}".encode())
+    ledger = Ledger("checks")
+    async with floor.pool.acquire() as conn, conn.transaction():
+        run = await ledger.open(conn, Opening("netdev", "netci", "checks-tree", series_id=series))
+        await ledger.attach(conn, run, f"checks/{series}/report.json", report, 1)
+        await ledger.check(conn, Check("netdev", series, 1, "checkpatch", said, run.id, patch=1))
+        await ledger.finish(conn, run, Ending())
+        await conn.execute(
+            "update ledger.runs set closed = now() - make_interval(days => $2) where id = $1", run.id, age
+        )
+
+
+async def test_what_a_check_found_is_kept_as_long_as_a_failure(
+    floor_for: FloorFor, owner: Pool, keeping: Keeping
+) -> None:
+    floor = await floor_for("executor", parse("projects = {}"))
+    for series, said in enumerate((CheckState.SUCCESS, CheckState.WARNING, CheckState.FAIL), 1):
+        await a_run_of_checks(floor, series, said, 20)
+    await keeping.once()
+    left = await owner.fetch("select name from ledger.artifacts order by name")
+    assert [row["name"] for row in left] == ["checks/2/report.json", "checks/3/report.json"]
+
+
 async def a_run(floor: Floor, cut: int, result: Result, age: int) -> tuple[str, str]:
-    """A closed run with a log and an artifact, ended `age` days ago; their blobs."""
+    """A run with a log and an artifact, closed `age` days ago, by its lab's clock ended long before; their blobs."""
     pack, artifact = await keep(floor, f"pack {cut}".encode()), await keep(floor, f"artifact {cut}".encode())
     ledger = Ledger("executor")
     async with floor.pool.acquire() as conn, conn.transaction():
@@ -166,8 +191,10 @@ async def a_run(floor: Floor, cut: int, result: Result, age: int) -> tuple[str, 
         await ledger.append(conn, run, [Case("g", "t", result)])
         await ledger.finish(conn, run, Ending(log_pack=pack, artifacts={"config": (artifact, 1)}))
         await conn.execute(
-            "update ledger.runs set ended = now() - make_interval(days => $2) where id = $1", run.id, age
-        )
+            "update ledger.runs set closed = now() - make_interval(days => $2), ended = now() - interval '9 years' "
+            "where id = $1",
+            run.id, age,
+        )  # fmt: skip
     return pack, artifact
 
 
@@ -203,6 +230,28 @@ async def test_bytes_stored_anew_while_they_are_taken_away_are_there_afterwards(
     assert await storing == sha
     assert await floor.blobs.get(sha) == b"same"
     assert await owner.fetchval("select count(*) from floor.blobs") == 1
+
+
+async def test_what_is_stored_again_is_kept_until_it_is_named(
+    floor_for: FloorFor, owner: Pool, keeping: Keeping
+) -> None:
+    floor = await floor_for("executor", parse("projects = {}"))
+    old, again = await keep(floor, b"old"), await keep(floor, b"again")
+    await owner.execute("update floor.blobs set created = now() - interval '2 days'")
+    # Retention has chosen both, and waits for the row of one that is being stored again.
+    async with owner.acquire() as conn, conn.transaction():
+        await conn.execute("update floor.blobs set created = now() where sha256 = $1", again)
+        looking = asyncio.ensure_future(keeping.once())
+        async with asyncio.timeout(30):
+            while not await owner.fetchval(
+                "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+            ):
+                await asyncio.sleep(0.02)
+    assert (await looking)["blobs"] == 1
+    assert [await floor.blobs.has(sha) for sha in (old, again)] == [False, True]
+    await owner.execute("update floor.blobs set created = now() - interval '2 days'")
+    assert await keep(floor, b"again") == again
+    assert (await keeping.once())["blobs"] == 0
 
 
 async def test_a_setting_under_a_day_means_that_day(database: Database, owner: Pool, keeping: Keeping) -> None:

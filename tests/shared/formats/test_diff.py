@@ -285,7 +285,7 @@ def test_git_touches_nothing_that_was_not_judged(found: list[tuple[str, int, int
 
 
 def test_hostile_sizes_take_linear_time() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     limits = DiffLimits(line=1 << 30)
     for piece in (
         "diff --git a/x b/x\n",
@@ -299,4 +299,4 @@ def test_hostile_sizes_take_linear_time() -> None:
     ):
         faults(piece * 30_000, limits)
         faults(f"diff --git {piece * 10_000} {piece * 10_000}\n", limits)
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20

@@ -317,7 +317,7 @@ def test_reading_what_was_written_gives_it_back(
 
 
 def test_hostile_sizes_take_linear_time() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     for piece in (
         "# " * 100,
         " " * 200,
@@ -330,4 +330,4 @@ def test_hostile_sizes_take_linear_time() -> None:
     ):
         read(piece * 20_000)
         read((piece + "\n") * 20_000)
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20

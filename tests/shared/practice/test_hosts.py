@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.executor.drivers import DriverConfig, driver_for
 from services.executor.drivers.base import Capture, Command, Driver, Job, Target, shell
+from services.executor.drivers.ssh import SshDriver
+from services.executor.drivers.ssh_config import SshConfig
 from shared.errors import InfraError
 from shared.practice.hosts import Fleet, PracticeHost, served_hosts
 
@@ -23,7 +24,7 @@ async def fleet() -> AsyncIterator[Fleet]:
 
 def a_driver(fleet: Fleet, **changes: Any) -> Driver:
     keys = {"key_file": fleet.key_file, "known_hosts": fleet.known_hosts}
-    return driver_for(DriverConfig.model_validate({"hosts": fleet.addresses, **keys, **changes}))
+    return SshDriver(SshConfig.model_validate({"hosts": fleet.addresses, **keys, **changes}))
 
 
 def a_job(fleet: Fleet, number: int = 0, lease: int = 1) -> Job:

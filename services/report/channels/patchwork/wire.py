@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from services.report.channels.base import Address, Parcel, Receipt
-from services.report.compose import clip, series_url
+from services.report.compose import check_url, clip, series_url
 from services.report.verdicts import Verdict
+from shared.settings import OWN_CONTEXTS
 
 if TYPE_CHECKING:
     from shared.http import Answer
@@ -25,14 +26,21 @@ LONGEST_WAIT = 300.0
 
 
 def compose(verdict: Verdict, stream: str, addresses: Sequence[Address], public_url: str) -> list[Parcel]:
-    """One parcel for every patch of the series: Patchwork has no checks on a series."""
+    """One parcel for every patch that is addressed: Patchwork has no checks on a series."""
     return [
         Parcel(
             verdict.project, stream, verdict.series, a.patch, a.external_patch, verdict.context, str(verdict.state),
-            clip(verdict.text), series_url(public_url, a.series, a.message_id),
+            clip(verdict.text), _page(verdict, stream, a, public_url),
         )
         for a in addresses
     ]  # fmt: skip
+
+
+def _page(verdict: Verdict, stream: str, a: Address, public_url: str) -> str:
+    """Where one reads on: what a check found has a page of its own, what we made of the series is on the series'."""
+    if stream or verdict.context in OWN_CONTEXTS:
+        return series_url(public_url, a.series, a.message_id)
+    return check_url(public_url, a.series, a.message_id, verdict.context, verdict.patch)
 
 
 def checks_path(parcel: Parcel) -> str:

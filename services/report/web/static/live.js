@@ -1,13 +1,15 @@
-// Keeps a page fresh. The body says which events concern it (data-live, "*" for all; data-subject for one thing
-// only); when one comes, the page is fetched again and its parts (data-part, by id) are put in place of the old ones.
-// Without this script every page works, it only doesn't move.
+// Keeps a page fresh. The body says which events concern it (data-live, "*" for all; data-subject for those that name
+// one of these things only); when one comes, the page is fetched again and its parts (data-part, by id) are put in
+// place of the old ones. data-every are seconds after which it is fetched anyhow; the fetched page says whether and
+// when again. Without this script every page works, it only doesn't move.
 
 const body = document.body;
 const kinds = body.dataset.live;
-const subject = body.dataset.subject;
-const every = Number(body.dataset.every || 0) * 1000;
+const subjects = (body.dataset.subject || "").split(" ").filter(Boolean);
 const WAIT = 400;
 
+let every = Number(body.dataset.every || 0) * 1000;
+let clock = 0;
 let due = 0;
 let busy = false;
 let again = false;
@@ -37,9 +39,14 @@ async function refresh() {
   busy = true;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (answer.ok) replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (answer.ok) {
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      replace(fresh);
+      every = Number(fresh.body.dataset.every || 0) * 1000;
+    }
   } catch { /* the stream says when we are back */ }
   busy = false;
+  wind();
   if (again) { again = false; soon(); }
 }
 
@@ -48,12 +55,17 @@ function soon() {
   if (!due) due = setTimeout(refresh, WAIT + Math.random() * WAIT);
 }
 
+function wind() {
+  clearTimeout(clock);
+  if (every) clock = setTimeout(() => (document.hidden ? wind() : soon()), every);
+}
+
 function follow() {
   const query = kinds === "*" ? "" : `?type=${kinds}`;
   const stream = new EventSource(`/api/v1/events/stream${query}`);
   const pulse = document.getElementById("pulse");
   const heard = (event) => {
-    if (subject && event.data && !event.data.includes(`"${subject}"`)) return;
+    if (subjects.length && event.data && !subjects.some((one) => event.data.includes(`"${one}"`))) return;
     soon();
   };
   stream.addEventListener("open", () => { pulse.textContent = "live"; pulse.className = "pulse on"; pulse.hidden = false; });
@@ -71,4 +83,4 @@ if (kinds) {
   follow();
   addEventListener("pageshow", (event) => { if (event.persisted) { follow(); soon(); } });
 }
-if (every) setInterval(() => { if (!document.hidden) soon(); }, every);
+wind();

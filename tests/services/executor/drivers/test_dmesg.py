@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from services.executor.drivers.base import Command, Exit, Host, Output
-from services.executor.drivers.dmesg import KernelLog, kernel_log, since
+from services.executor.drivers.dmesg import TAIL, KernelLog, kernel_log, read, since
 
 
 def log(*lines: str) -> KernelLog:
@@ -48,3 +48,30 @@ class _Mute(Host):
 
     async def get(self, source: PurePosixPath, to: Path, *, limit: int) -> int:
         raise AssertionError
+
+
+def shown(text: str, word: str = "netci-readable") -> bytes:
+    return f"{text}{word}\n".encode()[-TAIL:]
+
+
+def test_the_end_of_a_log_will_do_where_it_goes_back_far_enough() -> None:
+    before = log("[1] a", "[2] b")
+    found = read(shown("[1] a\n[2] b\n[3] c\n"), before)
+    assert found is not None
+    assert since(before, found) == "[3] c\n"
+    far = "".join(f"[{n}] {'x' * 50}\n" for n in range(3, 2000))
+    assert read(shown("[2] b\n" + far), before) is None
+    near = read(shown(far + "[2] b\n[9999] new\n"), before)
+    assert near is not None
+    assert since(before, near) == "[9999] new\n"
+    empty = read(shown(""), log())
+    assert empty is not None
+    assert empty.text == ""
+
+
+def test_a_log_that_did_not_come_or_may_not_be_read() -> None:
+    assert read(None, log("a")) is None
+    assert read(b"[1] half a li", log("a")) is None
+    hidden = read(shown("dmesg: not permitted\n", "netci-unreadable"), log())
+    assert hidden is not None
+    assert (hidden.readable, hidden.why) == (False, "dmesg: not permitted")

@@ -9,20 +9,24 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from services.executor.drivers import DriverConfig, driver_for
-from services.executor.drivers.base import Capture, Job, Target
+from services.executor.drivers.base import Capture, Command, Exit, Host, Job, Output, Target
+from services.executor.drivers.ssh import SshDriver
+from services.executor.drivers.ssh_config import SshConfig
 from services.executor.suites import suite_for
 from services.executor.suites.attempt import Attempt, attempt, list_tests, prepare
 from services.executor.suites.base import Place, Suite
 from services.executor.suites.kselftest import KselftestConfig
 from services.executor.suites.script import ScriptConfig
 from shared.errors import InfraError, Refused
+from shared.formats.oops import Rule
 from shared.formats.selftests import dashed
 from shared.model.results import Cause, Result
 from shared.practice.hosts import PracticeHost, served_hosts
 from shared.practice.tree import git
 from shared.practice.world_series import PracticeSeries, Role, World, write
+from tests.services.executor.builders import until
 
+CONSOLES = Path(__file__).parents[3] / "golden" / "console"
 SEEDS = (0, 1, 2, 3)
 GROUP = "selftests-net"
 LIMIT = timedelta(seconds=30)
@@ -42,8 +46,8 @@ async def target() -> AsyncIterator[Target]:
 @asynccontextmanager
 async def a_target() -> AsyncIterator[Target]:
     async with served_hosts(1) as fleet:
-        config = DriverConfig(hosts=fleet.addresses, key_file=fleet.key_file, known_hosts=fleet.known_hosts)
-        async with driver_for(config).lease(Job("run-1", 1)) as made:
+        config = SshConfig(hosts=fleet.addresses, key_file=fleet.key_file, known_hosts=fleet.known_hosts)
+        async with SshDriver(config).lease(Job("run-1", 1)) as made:
             yield made
 
 
@@ -69,8 +73,8 @@ async def archive(repository: Path, *paths: str) -> AsyncIterator[bytes]:
 async def run_all(target: Target, suite: Suite, repository: Path, number: int = 0) -> dict[str, Attempt]:
     place = Place(target.work, git(repository, "rev-parse", "HEAD").decode().strip())
     assert await prepare(target.dut, suite, place, archive(repository)) == ()
-    tests = await list_tests(target.dut, suite, place)
-    return {test.program: await attempt(target.dut, suite, test, place, number) for test in tests}
+    tests = (await list_tests(target.dut, suite, place)).invocations
+    return {test.program: await attempt(target, suite, test, place, number) for test in tests}
 
 
 def bad(attempts: dict[str, Attempt]) -> set[str]:
@@ -124,8 +128,8 @@ async def test_an_installed_bundle_is_used_as_it_is(worlds: list[World], target:
     suite = net(bundle=str(target.work / "install"))
     place = Place(target.work, "0" * 40)
     # Nothing is wiped: the bundle lies in the run's folder only for this test.
-    tests = await list_tests(target.dut, suite, place)
-    results = [(await attempt(target.dut, suite, test, place)).cases[0].result for test in tests]
+    tests = (await list_tests(target.dut, suite, place)).invocations
+    results = [(await attempt(target, suite, test, place)).cases[0].result for test in tests]
     assert results.count(Result.PASS) == 4
     assert suite.paths() is None
 
@@ -201,8 +205,8 @@ async def test_a_test_that_does_not_end_is_ended(target: Target) -> None:
     suite = suite_for(ScriptConfig(command="echo ok 1 first; sleep 1000", test="slow", time_limit="500ms"))
     place = Place(target.work, "a" * 40)
     assert await prepare(target.dut, suite, place, None) == ()
-    (test,) = await list_tests(target.dut, suite, place)
-    done = await attempt(target.dut, suite, test, place)
+    (test,) = (await list_tests(target.dut, suite, place)).invocations
+    done = await attempt(target, suite, test, place)
     assert (done.cases[0].result, done.cases[0].cause) == (Result.FAIL, Cause.TIMEOUT)
     assert done.files["scripts/slow/0/stdout"] == b"ok 1 first\n"
 
@@ -212,27 +216,87 @@ async def test_a_script_gets_what_its_contract_says(target: Target) -> None:
     suite = suite_for(ScriptConfig(command=text, test="my script"))
     place = Place(target.work, "a" * 40, "net-next-2026-11-23--09-00", "b" * 40)
     assert await prepare(target.dut, suite, place, None) == ()
-    (test,) = await list_tests(target.dut, suite, place)
-    done = await attempt(target.dut, suite, test, place, number=1)
+    (test,) = (await list_tests(target.dut, suite, place)).invocations
+    done = await attempt(target, suite, test, place, number=1)
     assert done.files["scripts/my-script/1/stdout"].decode() == f"{place.branch} {place.base} 1\n"
     assert done.cases[0].result is Result.WARN
     await target.dut.get(place.results / "my-script" / "file", Path("/dev/null"), limit=10)
 
 
 async def test_what_was_said_before_the_machine_broke_comes_with_the_error() -> None:
-    suite = suite_for(ScriptConfig(command="echo last words", test="crash"))
+    suite = suite_for(ScriptConfig(command="echo last words; sleep 60", test="crash"))
 
     async def lose_it(host: PracticeHost, target: Target) -> Attempt:
         place = Place(target.work, "a" * 40)
         await prepare(target.dut, suite, place, None)
-        (test,) = await list_tests(target.dut, suite, place)
-        # The look at the kernel log before the test and the test itself are let through.
-        host.cut_after(commands=2)
-        return await attempt(target.dut, suite, test, place)
+        (test,) = (await list_tests(target.dut, suite, place)).invocations
+        # After the look at the kernel log before the test comes the test itself.
+        begun = host.commands
+        running = asyncio.ensure_future(attempt(target, suite, test, place))
+        await until(lambda: host.commands == begun + 2)
+        await asyncio.sleep(0.5)
+        host.cut()
+        return await running
 
     async with served_hosts(1) as fleet:
-        config = DriverConfig(hosts=fleet.addresses, key_file=fleet.key_file, known_hosts=fleet.known_hosts)
-        async with driver_for(config).lease(Job("run-1", 1)) as target:
+        config = SshConfig(hosts=fleet.addresses, key_file=fleet.key_file, known_hosts=fleet.known_hosts)
+        async with SshDriver(config).lease(Job("run-1", 1)) as target:
             with pytest.raises(InfraError) as caught:
                 await lose_it(fleet.hosts[0], target)
     assert caught.value.hints["files"] == {"scripts/crash/0/stdout": b"last words\n"}
+
+
+class LoggedHost:
+    """A real host, but for its kernel's log: that has a crash more each time it is read."""
+
+    def __init__(self, host: Host, *logs: str) -> None:
+        self._host, self._logs, self.name = host, list(logs), host.name
+        self.put, self.unpack, self.get = host.put, host.unpack, host.get
+
+    async def run(self, command: Command, *, timeout: timedelta, out: Output | None = None) -> Exit:
+        if command.argv != ("dmesg",):
+            return await self._host.run(command, timeout=timeout, out=out)
+        assert out is not None
+        out.write(self._logs.pop(0).encode(), stderr=False)
+        return Exit(0)
+
+
+QUIET = "[    1.000000] eth0: link up\n"
+OLD = (CONSOLES / "list-add-warning-4.19.log").read_text()
+KASAN = (CONSOLES / "kasan-uaf-6.1.log").read_text()
+KASAN_TITLE = "KASAN: slab-use-after-free Read in nf_tables_chain_destroy"
+
+
+async def with_log(target: Target, command: str, after: str, *ignore: Rule) -> Attempt:
+    suite = suite_for(ScriptConfig(command=command, test="smoke"))
+    place = Place(target.work, "a" * 40)
+    await prepare(target.dut, suite, place, None)
+    (test,) = (await list_tests(target.dut, suite, place)).invocations
+    return await attempt(
+        replace(target, dut=LoggedHost(target.dut, QUIET + OLD, QUIET + OLD + after)), suite, test, place, 0, ignore
+    )
+
+
+async def test_a_crash_of_the_kernel_fails_the_test_that_passed(target: Target) -> None:
+    done = await with_log(target, "echo ok 1 first", KASAN)
+    test = done.cases[0]
+    assert (test.result, test.cause, test.detail) == (Result.FAIL, Cause.CRASH, KASAN_TITLE)
+    assert [crash.partition(" (kasan:")[0] for crash in test.crashes] == [KASAN_TITLE]
+    assert list(done.files) == [f"scripts/smoke/0/{name}" for name in ("stdout", "dmesg", "crashes")]
+    assert done.files["scripts/smoke/0/dmesg"].decode() == KASAN
+    assert done.files["scripts/smoke/0/crashes"].decode().startswith(f"{KASAN_TITLE}\n  fingerprint: kasan:nf_tables_")
+
+
+async def test_what_crashed_before_the_test_is_not_the_test_s(target: Target) -> None:
+    done = await with_log(target, "echo ok 1 first", "")
+    assert (done.cases[0].result, done.cases[0].crashes, list(done.files)) == (
+        Result.PASS, (), ["scripts/smoke/0/stdout"],
+    )  # fmt: skip
+
+
+async def test_an_ignored_crash_fails_nothing_and_is_kept(target: Target) -> None:
+    done = await with_log(target, "exit 1", KASAN, Rule("KASAN: *", "bug 4711"))
+    test = done.cases[0]
+    assert (test.result, test.cause, test.crashes) == (Result.FAIL, None, ())
+    assert test.detail == f"ignored: {KASAN_TITLE} (bug 4711); exit=1"
+    assert b"ignored: bug 4711" in done.files["scripts/smoke/0/crashes"]

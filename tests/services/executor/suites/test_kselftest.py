@@ -65,6 +65,47 @@ def test_without_a_settings_file_the_default_holds() -> None:
     assert only.time_limit == timedelta(seconds=50)
 
 
+def test_a_test_may_have_a_limit_of_its_own() -> None:
+    suite = a_suite(time_limits={"net:gro.sh": "2h", "net:*": "3m"})
+    limits = {one.test: one.time_limit for one in suite.invocations(LISTING, PLACE)}
+    assert limits == {
+        "gro-sh": timedelta(hours=2), "tls": timedelta(minutes=3), "bridge-vlan-sh": timedelta(minutes=30),
+    }  # fmt: skip
+
+
+def test_a_slow_machine_has_longer_limits_and_tests_know_it() -> None:
+    suite = a_suite(slow=3, longest="10m", time_limits={"tls": "1m"}, env={"X": "1"})
+    found = {one.test: one for one in suite.invocations(LISTING, PLACE)}
+    assert found["gro-sh"].time_limit == timedelta(minutes=30)
+    assert found["tls"].time_limit == timedelta(minutes=3)
+    assert found["tls"].command.env == {"KSFT_MACHINE_SLOW": "yes", "X": "1"}
+
+
+def test_a_target_without_a_test_is_missed_and_one_whose_tests_are_skipped_is_not() -> None:
+    assert a_suite().absent(LISTING, PLACE) == ()
+    assert a_suite(skip=["net:*"]).absent(LISTING, PLACE) == ()
+    (case,) = a_suite().absent("test net:tls\nsettings net/forwarding timeout=0\n", PLACE)
+    assert (case.group, case.test, case.result, case.cause) == (
+        "selftests-net-forwarding", "no-tests", Result.ERROR, Cause.TEST,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stdout", "code", "result"),
+    [
+        (b"TAP version 13\n1..2\nok 1 a # SKIP no tool\nok 2 b\n", 0, Result.PASS),
+        (b"TAP version 13\n1..2\nok 1 a # SKIP no tool\nok 2 b # SKIP\n", 0, Result.SKIP),
+        (b"TAP version 13\n1..1\nnot ok 1 a # XFAIL slow machine\n", 0, Result.PASS),
+        (b"TAP version 13\n1..2\nok 1 a\n", 0, Result.ERROR),
+        (b"TAP version 13\n1..1\nok 1 a\n# Totals: pass:2 fail:0 xfail:0 xpass:0 skip:0 error:0\n", 0, Result.ERROR),
+        (b"all words of failure: FAIL [FAIL]\n", 0, Result.PASS),
+    ],
+)
+def test_the_rules_are_those_of_ktap_and_not_of_words(stdout: bytes, code: int, result: Result) -> None:
+    (invocation,) = a_suite(tests=["gro.sh"]).invocations(LISTING, PLACE)
+    assert a_suite().read(invocation, spoken(stdout, code))[0].result is result
+
+
 def test_a_test_runs_in_the_folder_of_its_target() -> None:
     (only,) = a_suite(env={"X": "1"}).invocations("test net/forwarding:a.sh", PLACE)
     assert only.command.cwd == PLACE.work / "install/net/forwarding"

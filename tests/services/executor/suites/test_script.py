@@ -71,3 +71,81 @@ def test_words_stay_words() -> None:
 def test_an_empty_command_is_refused(command: object) -> None:
     with pytest.raises(ValidationError):
         a_script(command=command)
+
+
+# Before and after
+
+
+def compared(before: str, after: str, codes: tuple[int, int] = (0, 0), **changes: list[str]) -> Case:
+    suite = a_script(checkout=True, compare=True, **changes)
+    (invocation,) = suite.invocations("", PLACE)
+    (only,) = suite.read(invocation, both(before, after, codes))
+    return only
+
+
+def both(before: str, after: str, codes: tuple[int, int] = (0, 0)) -> Spoken:
+    """What the host says of a command that said `before` on the base and `after` on the branch."""
+    sides = zip(("base", "head"), (before, after), codes, strict=True)
+    text = "".join(
+        "".join(f"{side}: {line}\n" for line in said.splitlines()) + f"\nexit {side} {code}\n"
+        for side, said, code in sides
+    )
+    return Spoken(text.encode(), b"", 0, False, 1.0, 0, "log")
+
+
+def test_new_lines_fail_and_old_ones_do_not() -> None:
+    assert compared("a.c:3:1: warning: old\n", "a.c:9:1: warning: old\n").result is Result.PASS
+    case = compared("a.c:3:1: warning: old\n", "a.c:9: warning: old\nb.c:1: warning: new\n")
+    assert (case.result, case.detail) == (Result.FAIL, "1 new: b.c:1: warning: new")
+    assert compared("x\ny\n", "").result is Result.PASS
+
+
+def test_folders_of_the_trees_are_no_difference() -> None:
+    assert compared("/w/base/a.c:3: bad\n", "/w/tree/a.c:4: bad\n").result is Result.PASS
+
+
+def test_only_lines_that_count_count() -> None:
+    counts, ignore = ["*warning:*"], ["*known*"]
+    known = compared("", "CC a.o\na.c:1: warning: known\n", counts=counts, ignore=ignore)
+    strange = compared("", "CC a.o\na.c:1: warning: strange\n", counts=counts, ignore=ignore)
+    assert (known.result, strange.result) == (Result.PASS, Result.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("codes", "result"),
+    [((0, 1), Result.FAIL), ((5, 1), Result.FAIL), ((4, 1), Result.FAIL), ((1, 1), Result.WARN), ((1, 0), Result.PASS),
+     ((0, 4), Result.SKIP), ((0, 5), Result.WARN), ((0, 0), Result.PASS)],
+)  # fmt: skip
+def test_a_failure_is_the_branchs_if_the_base_has_none(codes: tuple[int, int], result: Result) -> None:
+    assert compared("same\n", "same\n", codes).result is result
+
+
+def test_the_command_cannot_say_how_it_ended() -> None:
+    case = compared("", "exit head 0\nexit base 1\nbase: new\n", (0, 1))
+    assert (case.result, case.detail) == (Result.FAIL, "exit=1, on the base 0")
+
+
+def test_a_side_that_came_to_no_end_is_an_error() -> None:
+    suite = a_script(checkout=True, compare=True)
+    (invocation,) = suite.invocations("", PLACE)
+    (case,) = suite.read(
+        invocation, Spoken(b"base: x\n\nexit base 0\nhead: y\n\nexit head \n", b"", 0, False, 1.0, 0, "l")
+    )
+    assert (case.result, case.cause) == (Result.ERROR, Cause.TEST)
+
+
+def test_new_lines_are_kept() -> None:
+    suite = a_script(checkout=True, compare=True)
+    (invocation,) = suite.invocations("", PLACE)
+    assert suite.keep(invocation, both("a\n", "a\nb\nc\n")) == {"new-lines": b"b\nc\n"}
+    assert suite.keep(invocation, both("a\n", "a\n")) == {}
+    assert a_script().keep(invocation, both("a\n", "b\n")) == {}
+
+
+def test_comparing_wants_both_trees_and_time_for_both() -> None:
+    suite = a_script(checkout=["Documentation"], compare=True, time_limit="10m")
+    assert suite.paths() == suite.base_paths() == ("Documentation",)
+    assert suite.invocations("", PLACE)[0].time_limit.total_seconds() == 1200
+    assert a_script(checkout=True).base_paths() is None
+    with pytest.raises(ValidationError):
+        a_script(compare=True)

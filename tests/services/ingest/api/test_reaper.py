@@ -90,3 +90,26 @@ def test_until_when_a_lab_must_be_heard_of() -> None:
     assert hours(0, 3) == 3
     assert hours(4, 3) == 4.5
     assert hours(23.9, 23.9) == 24
+
+
+async def test_a_run_that_cannot_be_closed_holds_up_no_other(lab: Lab, owner: Pool, floor: Floor) -> None:
+    reaper = Reaper(LabDesk(floor), timedelta(seconds=0.05))
+    first, second = [await lab.begin(executor=name) for name in ("one", "two")]
+    for run in (first, second):
+        await silent(owner, run, timedelta(hours=1))
+    await owner.execute(
+        "create function refuse() returns trigger language plpgsql as $$ begin "
+        f"if old.id = {first} then raise exception 'no'; end if; return new; end $$;"
+        "create trigger refuse before update on ledger.runs for each row execute function refuse()"
+    )
+    assert await reaper.once() == 1
+    states = await owner.fetch("select state from ledger.runs order by id")
+    assert [row["state"] for row in states] == ["open", "abandoned"]
+    task = asyncio.ensure_future(reaper.run(1))
+    await owner.execute("drop trigger refuse on ledger.runs")
+    async with asyncio.timeout(30):
+        while await owner.fetchval("select count(*) from ledger.runs where state = 'open'"):
+            await asyncio.sleep(0.05)
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

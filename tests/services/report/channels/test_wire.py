@@ -114,3 +114,18 @@ def test_one_parcel_a_patch_and_no_user_in_the_form() -> None:
         "state": "pending", "target_url": "https://ci.example.org/series/1@x.org", "context": "contest",
         "description": "b (tests: 3)",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("context", "patch", "stream", "url"),
+    [
+        ("kdoc", 2, "", "https://ci.example.org/series/m%2Fx@example.org/checks/kdoc/2"),
+        ("series_format", 0, "", "https://ci.example.org/series/m%2Fx@example.org/checks/series_format"),
+        ("apply", 0, "", "https://ci.example.org/series/m%2Fx@example.org"),
+        ("contest", 0, "net-next", "https://ci.example.org/series/m%2Fx@example.org"),
+    ],
+)
+def test_a_check_leads_to_its_own_page(context: str, patch: int, stream: str, url: str) -> None:
+    verdict = Verdict(7, 1, "netdev", context, CheckState.FAIL, True, "no", patch=patch)
+    (parcel,) = wire.compose(verdict, stream, [Address(7, 70, 700, "m/x@example.org")], "https://ci.example.org")
+    assert parcel.url == url

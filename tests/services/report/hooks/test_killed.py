@@ -14,7 +14,9 @@ from aiohttp.test_utils import unused_port
 
 from services.report.hooks.api import desk_of
 from services.report.hooks.manage import Asker, Order
+from services.report.hooks.sender import BELL
 from shared.clock import wall
+from shared.db.bells import HOOKS
 from shared.db.outbox import stage
 from shared.db.pool import Pool
 from shared.practice.receiver import Receiver, receiving
@@ -92,6 +94,7 @@ async def hurrying(owner: Pool) -> AsyncIterator[None]:
         while True:
             await owner.execute("update report.deliveries set due = now() where state = 'due' and due > now()")
             await owner.execute("update report.hooks set rest_until = now() where rest_until > now()")
+            await owner.execute("select pg_notify($1, $2)", HOOKS, BELL)
             await asyncio.sleep(0.2)
 
     task = asyncio.ensure_future(hurry())

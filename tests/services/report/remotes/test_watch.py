@@ -1,5 +1,6 @@
 """Owners are told once of each change, and at most once a minute of rejections."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.report.remotes.watch import Watching
-from shared.db.pool import Pool
+from shared.db.pool import AWAY, Pool
 from shared.ledger import Ledger, Opening
 from shared.ledger.write import Ending
 from shared.settings import parse
@@ -17,6 +18,7 @@ from tests.services.report.web.builders import CONFIG, a_cut
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+WAITING = "from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 LAB = """
 [[remotes]]
@@ -100,6 +102,38 @@ async def test_late_then_silent_then_recovered_each_told_once(watched: Watched) 
     await watched.run(newest)
     assert await watched.at(late + HOUR) == [("nipa-lab", "nic", "recovered", 0)]
     assert await watched.at(late + HOUR) == []
+
+
+async def test_two_who_look_at_the_same_moment_tell_it_once(watched: Watched) -> None:
+    await watched.cut(2)
+    await watched.at(NOW)
+    watched.now[0] = NOW + 2 * HOUR
+    await asyncio.gather(*(watched.watching.once() for _ in range(4)))
+    assert await watched.owner.fetchval("select count(*) from told") == 2
+
+
+async def test_one_who_is_killed_before_its_end_has_told_nothing_and_the_next_tells_it_once(watched: Watched) -> None:
+    await watched.cut(2)
+    await watched.at(NOW)
+    watched.now[0] = NOW + 2 * HOUR
+    async with watched.owner.acquire() as conn, conn.transaction():
+        # It has to wait where it writes down what it tells, and is killed there.
+        await conn.execute("lock table floor.outbox in exclusive mode")
+        looking = asyncio.ensure_future(watched.watching.once())
+        await _waits(watched.owner)
+        await conn.execute(f"select pg_terminate_backend(pid) {WAITING}")
+    with pytest.raises(AWAY):
+        await looking
+    assert await watched.owner.fetchval("select count(*) from told") == 0
+    late = NOW + 2 * HOUR
+    assert [what for _, _, what, _ in await watched.at(late)] == ["late", "late"]
+    assert await watched.at(late) == []
+
+
+async def _waits(owner: Pool) -> None:
+    async with asyncio.timeout(30):
+        while not await owner.fetchval(f"select count(*) {WAITING}"):
+            await asyncio.sleep(0.02)
 
 
 async def test_what_is_seen_first_is_no_change(watched: Watched) -> None:

@@ -60,7 +60,7 @@ async def test_what_labs_said_of_a_series_is_shown_with_who_said_it(site: Site) 
             check = Check("netdev", series, 1, "vendor-build", CheckState.WARNING, run, patch, f"says {EVIL}", link)
             assert await Ledger("ingest").check(conn, check)
     _, page = await text_of(site, f"/series/{series}")
-    assert "Checks of labs" in page
+    assert 'title="vendor-build of patch 1: warning' in page
     assert f'<a href="/run/{run}">vendor/bot</a>' in page
     assert '<a href="https://lab.example/c" rel="noopener nofollow">' in page
     assert "ftp://" not in page

@@ -212,6 +212,13 @@ async def test_a_raw_log_is_plain_text_in_a_sandbox(client: aiohttp.ClientSessio
         assert b"<b>gro</b>" in await answer.read()
 
 
+async def test_a_log_leads_to_what_else_there_is_of_the_attempt(client: aiohttp.ClientSession) -> None:
+    folder = "/run/1/log/selftests-net%2Ffib_tests.sh%2F0%2F"
+    assert f'<a href="{folder}crashes">crashes</a>' in await get(client, f"{folder}stdout")
+    assert f'<a href="{folder}stdout">stdout</a>' in await get(client, f"{folder}crashes")
+    assert "crashes</a>" not in await get(client, "/run/1/log/selftests-net%2Ftls%2F0%2Fstdout")
+
+
 async def test_a_large_file_of_a_lab_goes_out_in_pieces(site: Site, client: aiohttp.ClientSession) -> None:
     data = b"".join(b"line %d\n" % n for n in range(1, 300_001))
     sha = await keep(site.floor, data)

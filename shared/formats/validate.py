@@ -1,4 +1,4 @@
-"""Whether a diff may reach git: the list of `shared.formats.diff`, as one sentence. Pure."""
+"""Whether a diff may reach git: the list of `shared.formats.diff`, as one sentence."""
 
 from shared.formats.diff import faults
 

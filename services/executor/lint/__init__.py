@@ -1,0 +1,1 @@
+"""What checks that read text have in common: changed files, findings before and after, rules of formats."""

@@ -1,0 +1,1 @@
+"""`netci check`: the engine of checks on a developer's clone, without a server."""

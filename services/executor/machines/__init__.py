@@ -1,0 +1,1 @@
+"""Real machines: what is remembered of each from one lease to the next."""
