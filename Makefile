@@ -60,13 +60,14 @@ needs_sync := postgresql
 needs_sse := postgresql
 needs_results := postgresql
 needs_idle := postgresql
+needs_web := postgresql chromium
 needs_build := linux-source-6.1 xz-utils bubblewrap gcc make libc6-dev bc flex bison libelf-dev libssl-dev ccache sparse clang lld llvm
 needs_checks := linux-source-6.1 xz-utils bubblewrap perl codespell shellcheck yamllint pylint python3-yaml python3-jsonschema
 needs_schedule := openssh-client
 needs_boot := socat qemu-system-x86 busybox-static openssh-server openssh-client iproute2 iputils-ping kmod procps python3-minimal mawk bubblewrap
 needs_verdicts := $(needs_checks) postgresql
 
-bench: setup-dev ## NAME=apply|road|sync|ktap|oops|sse|results|idle|checks|verdicts|build|schedule|boot: a figure against its peer, as JSON in the last line
+bench: setup-dev ## NAME=apply|road|sync|ktap|oops|sse|results|web|idle|checks|verdicts|build|schedule|boot: a figure against its peer, as JSON in the last line
 	@tools/packages git $(needs_$(NAME))
 	@$(BIN)/python -c 'import tests.bench.$(NAME) as b; b.main()'
 

@@ -12,7 +12,7 @@ from services.nipa.account import Account
 from services.nipa.found import FoundBranch, FoundRun
 from services.nipa.naming import Dated, branch_numbers, first_free, run_numbers
 from services.nipa.runs import COLUMNS, Left, Run, counts_of, names_in, read, records
-from services.report.rollup import Rollup, roll_up
+from services.report.rollup import Rollup, outcomes, roll_up
 from shared.db.pool import Connection
 from shared.db.statements import load
 from shared.errors import Transient
@@ -145,7 +145,7 @@ class History:
             number = next(numbers)
             await self._run(number, cut, name, stream, run, attempts.count(lab))
             attempts.append(lab)
-            rollups.append(roll_up(run.told.cases))
+            rollups.append(roll_up(outcomes(run.told.cases)))
             await self._sum(number, cut, run, rollups[-1])
         await self._conn.execute(SQL["sum_branch"], cut)
 

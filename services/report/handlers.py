@@ -32,6 +32,10 @@ async def want_fold(conn: Connection, cut: int, priority: int = SOON) -> None:
     await enqueue(conn, "report", FOLD, str(cut), {"cut": cut}, priority=priority)
 
 
+async def want_roll_up(conn: Connection, run: int, priority: int = SOON) -> None:
+    await enqueue(conn, "report", ROLL_UP, str(run), {"run": run}, priority=priority)
+
+
 class Handling:
     """Event handlers and the work they ask for."""
 
@@ -65,7 +69,7 @@ class Handling:
         if event.cut is not None:
             await want_fold(conn, event.cut)
         elif isinstance(event, RunDone):
-            await enqueue(conn, "report", ROLL_UP, str(event.run), {"run": event.run})
+            await want_roll_up(conn, event.run)
         if event.series is not None:
             await self._deciding.checks(conn, event.series, self._clock())
 

@@ -34,7 +34,7 @@ select day, cut_id, state from ledger.runs where id = $1 and not trial
 
 -- run_tests --
 -- day date, run bigint
-select grp, test, attempt, result, cause, crashes from ledger.cases_v where day = $1 and run_id = $2 and subtest = ''
+select grp, test, attempt, result, cause, seconds, crashes from ledger.cases_v where day = $1 and run_id = $2 and subtest = ''
 
 -- save_rollup --
 -- run bigint, cut bigint, tests integer, passed integer, failed integer, skipped integer, warned integer,
@@ -45,6 +45,57 @@ on conflict (run_id) do update
 set tests = excluded.tests, passed = excluded.passed, failed = excluded.failed, skipped = excluded.skipped,
     warned = excluded.warned, flaky = excluded.flaky, infra = excluded.infra, failing = excluded.failing,
     flakes = excluded.flakes, started = excluded.started, made = now()
+
+-- forget_renderings --
+-- run bigint
+delete from report.renderings where run_id = $1
+
+-- forget_old_renderings --
+-- before timestamptz, most integer
+delete from report.renderings where (run_id, shape) in (
+    select run_id, shape from report.renderings where made < $1 order by made limit $2)
+
+-- forget_outcomes --
+-- run bigint
+with gone as (
+    delete from report.outcomes where run_id = $1 returning *
+)
+update report.test_weeks w
+set runs = w.runs - (g.outcome in ('pass', 'flaky', 'fail'))::integer, fails = w.fails - (g.outcome = 'fail')::integer,
+    flakes = w.flakes - (g.outcome = 'flaky')::integer
+from gone g
+where w.week = date_trunc('week', g.at at time zone 'utc')::date and w.stream = g.stream and w.remote = g.remote
+  and w.executor = g.executor and w.grp = g.grp and w.test = g.test
+
+-- save_outcomes --
+-- run bigint, groups text[], tests text[], outcomes text[], seconds real[], crashes jsonb (a list of lists)
+-- Only of runs on a branch that anybody may see. A week's Monday is in UTC.
+with projected as (
+    update report.rollups set projected = true where run_id = $1
+), told as (
+    insert into report.outcomes (run_id, grp, test, cut_id, stream, remote, executor, at, outcome, seconds, crashes)
+    select r.id, g.id, t.id, r.cut_id, r.stream, r.remote, r.executor, coalesce(c.slot, r.started), w.outcome, w.seconds,
+           array(select jsonb_array_elements_text($6::jsonb -> (w.place - 1)::integer))
+    from ledger.runs r
+    join branch.cuts_v c on c.id = r.cut_id and c.purpose <> 'try'
+    cross join unnest($2::text[], $3::text[], $4::text[], $5::real[])
+        with ordinality as w(grp, test, outcome, seconds, place)
+    join ledger.names g on g.name = w.grp
+    join ledger.names t on t.name = w.test
+    where r.id = $1 and r.visibility = 'public' and not r.trial
+    returning *
+)
+insert into report.test_weeks as w (week, stream, remote, executor, grp, test, runs, fails, flakes)
+select date_trunc('week', at at time zone 'utc')::date, stream, remote, executor, grp, test,
+       (outcome in ('pass', 'flaky', 'fail'))::integer, (outcome = 'fail')::integer, (outcome = 'flaky')::integer
+from told
+on conflict (week, test, grp, remote, executor, stream) do update
+set runs = w.runs + excluded.runs, fails = w.fails + excluded.fails, flakes = w.flakes + excluded.flakes
+
+-- unprojected --
+-- most integer
+-- Closed runs that were summed before what each test came to was kept, the newest first.
+select run_id from report.rollups where not projected order by run_id desc limit $1
 
 -- done_runs --
 -- after bigint (null: from the first), most integer

@@ -11,7 +11,7 @@ import structlog
 
 from services.report.channels import wanted
 from services.report.deciding import Deciding
-from services.report.handlers import LATER, want_fold
+from services.report.handlers import LATER, want_fold, want_roll_up
 from services.report.intents import Intents
 from services.report.store import SQL, a_verdict
 from shared.db.pool import AWAY
@@ -21,6 +21,10 @@ from shared.model.ids import OWN_REMOTE
 log = structlog.get_logger(__name__)
 
 EVERY = timedelta(minutes=1)
+RENDERINGS_KEPT = timedelta(days=14)
+"""Twice as long as readers of NIPA's format look back."""
+AT_ONCE = 2000
+"""Runs that are asked to be summed once more in a minute."""
 LOOK_BACK = timedelta(days=14)
 """How old a cut or a verdict may be to be looked at again."""
 LATELY = timedelta(hours=2)
@@ -54,16 +58,25 @@ class Reconciling:
         thorough = self._thorough is None or now - self._thorough >= THOROUGH
         since = now - (LOOK_BACK if thorough else LATELY)
         await self._cuts()
+        await self._outcomes()
         await self._series()
         await self._checks(since)
         await self._floor.pool.execute(SQL["drop_stale"])
         await self._posts(since)
+        if thorough:
+            await self._floor.pool.execute(SQL["forget_old_renderings"], now - RENDERINGS_KEPT, AT_ONCE)
         self._thorough = now if thorough else self._thorough
 
     async def _cuts(self) -> None:
         async with self._floor.pool.acquire() as conn, conn.transaction():
             for row in await conn.fetch(SQL["cuts_to_fold"], self._floor.clock() - LOOK_BACK):
                 await want_fold(conn, row["id"], LATER)
+
+    async def _outcomes(self) -> None:
+        """After an upgrade, runs that are summed already are summed once more, a piece at a time."""
+        async with self._floor.pool.acquire() as conn, conn.transaction():
+            for row in await conn.fetch(SQL["unprojected"], AT_ONCE):
+                await want_roll_up(conn, row["run_id"], LATER)
 
     async def _series(self) -> None:
         now = self._floor.clock()

@@ -1,10 +1,13 @@
-"""The sum of one closed run: how many tests, which failed, which flaked. Pure; rebuilt from the ledger at will."""
+"""The sum of one closed run: how many tests, which failed, which flaked, and what each of them came to.
+
+Pure; rebuilt from the ledger at will.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.report.flakes import Attempt, Standing, judge
+from services.report.flakes import Attempt, Outcome, Standing, judge
 from shared.model.results import Case
 
 NAMES = 1000
@@ -42,14 +45,42 @@ class Rollup:
         return self.passed + self.failed + self.skipped + self.warned
 
 
-def roll_up(cases: Iterable[Case]) -> Rollup:
-    """Sum the cases of one run, in any order. Subtests are part of their test's result and not counted here."""
-    attempts: dict[TestName, list[Attempt]] = defaultdict(list)
+@dataclass(frozen=True, slots=True)
+class TestOutcome:
+    """What one test of a run came to. `seconds` are those of the attempt that counts; `crashes` are of all attempts."""
+
+    __test__ = False
+
+    name: TestName
+    outcome: Outcome
+    seconds: float | None = None
+    crashes: tuple[str, ...] = ()
+
+    @property
+    def word(self) -> str:
+        """pass, flaky, fail, skip, warn or infra."""
+        return "flaky" if self.outcome.flaky else str(self.outcome.standing)
+
+
+def outcomes(cases: Iterable[Case]) -> list[TestOutcome]:
+    """Judge each test of one run by its cases, in any order. Subtests are part of their test's result."""
+    tries: dict[TestName, list[Case]] = defaultdict(list)
     for case in cases:
         if not case.subtest:
-            name = TestName(case.group, case.test)
-            attempts[name].append(Attempt(case.attempt, case.result, case.cause, bool(case.crashes)))
-    outcomes = {name: judge(tries) for name, tries in attempts.items()}
+            tries[TestName(case.group, case.test)].append(case)
+    return [_outcome(name, mine) for name, mine in tries.items()]
+
+
+def _outcome(name: TestName, cases: list[Case]) -> TestOutcome:
+    cases.sort(key=lambda case: case.attempt)
+    judged = judge(Attempt(case.attempt, case.result, case.cause, bool(case.crashes)) for case in cases)
+    crashes = dict.fromkeys(crash for case in cases for crash in case.crashes)
+    return TestOutcome(name, judged, cases[-1].seconds, tuple(crashes))
+
+
+def roll_up(found: Iterable[TestOutcome]) -> Rollup:
+    """Sum what the tests of one run came to."""
+    outcomes = {one.name: one.outcome for one in found}
     counts = Counter(outcome.standing for outcome in outcomes.values())
     failing = _named(name for name, outcome in outcomes.items() if outcome.standing is Standing.FAIL)
     flakes = _named(name for name, outcome in outcomes.items() if outcome.flaky)

@@ -9,8 +9,8 @@ from typing import Any
 from services.report.compose import Clash
 from services.report.fold import BranchVerdict, Lab, Reason, RunFacts
 from services.report.hide import hide_addresses
-from services.report.rollup import Rollup, TestName, roll_up
-from services.report.stability.counting import count_once
+from services.report.rollup import Rollup, TestName, TestOutcome, outcomes, roll_up
+from services.report.stability.counting import alone_with_lab, count_once
 from services.report.verdicts import Key, Verdict
 from shared.db.pool import Connection, Record
 from shared.db.statements import load
@@ -94,13 +94,27 @@ class ReportStore:
 
     async def make_rollup(self, conn: Connection, run: int, day: Any, cut: int | None) -> Rollup:
         """Sum a closed run from its cases, keep the sum, and count it into the stability of its tests once."""
-        rollup = roll_up([_case(r) for r in await conn.fetch(SQL["run_tests"], day, run)])
+        found = outcomes([_case(r) for r in await conn.fetch(SQL["run_tests"], day, run)])
+        rollup = roll_up(found)
+        # One lab's runs one after the other, before any row is touched: they count on the same rows.
+        await alone_with_lab(conn, run)
         await conn.execute(
             SQL["save_rollup"], run, cut, rollup.tests, rollup.passed, rollup.failed, rollup.skipped, rollup.warned,
             rollup.flaky, rollup.infra, [t.as_json() for t in rollup.failing], [t.as_json() for t in rollup.flakes],
         )  # fmt: skip
+        await self._project(conn, run, found)
         await count_once(conn, run)
         return rollup
+
+    async def _project(self, conn: Connection, run: int, found: Sequence[TestOutcome]) -> None:
+        """Keep what each test came to; what was kept of the run before is taken out of the weeks again."""
+        await conn.execute(SQL["forget_outcomes"], run)
+        await conn.execute(SQL["forget_renderings"], run)
+        columns = [
+            [t.name.group for t in found], [t.name.test for t in found], [t.word for t in found],
+            [t.seconds for t in found], [list(t.crashes) for t in found],
+        ]  # fmt: skip
+        await conn.execute(SQL["save_outcomes"], run, *columns)
 
     async def roll_up_run(self, conn: Connection, run: int) -> None:
         """The same by id; an open or unknown run is left alone."""
@@ -170,7 +184,7 @@ def by_series(rows: Sequence[Record]) -> dict[int, list[Record]]:
 def _case(row: Record) -> Case:
     cause = Cause(row["cause"]) if row["cause"] else None
     return Case(
-        row["grp"], row["test"], Result(row["result"]), cause=cause, attempt=row["attempt"],
+        row["grp"], row["test"], Result(row["result"]), cause=cause, attempt=row["attempt"], seconds=row["seconds"],
         crashes=tuple(row["crashes"]),
     )  # fmt: skip
 

@@ -1633,6 +1633,21 @@ CREATE VIEW report.known_bad_v AS
      JOIN ledger.names u ON ((u.id = s.subtest)))
   WHERE (s.broken_cur >= 5);
 
+CREATE TABLE report.outcomes (
+    run_id bigint NOT NULL,
+    grp integer NOT NULL,
+    test integer NOT NULL,
+    cut_id bigint NOT NULL,
+    stream text NOT NULL,
+    remote text NOT NULL,
+    executor text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    outcome text NOT NULL,
+    seconds real,
+    crashes text[] DEFAULT '{}'::text[] NOT NULL,
+    CONSTRAINT outcomes_outcome_check CHECK ((outcome = ANY (ARRAY['pass'::text, 'flaky'::text, 'fail'::text, 'skip'::text, 'warn'::text, 'infra'::text])))
+);
+
 CREATE TABLE report.posts (
     id bigint NOT NULL,
     project text NOT NULL,
@@ -1670,6 +1685,17 @@ ALTER TABLE report.posts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE report.renderings (
+    run_id bigint NOT NULL,
+    shape text NOT NULL,
+    base text NOT NULL,
+    body bytea NOT NULL,
+    cases integer NOT NULL,
+    made timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT renderings_shape_check CHECK ((shape = ANY (ARRAY['normal'::text, 'l2'::text])))
+);
+ALTER TABLE ONLY report.renderings ALTER COLUMN body SET STORAGE EXTERNAL;
+
 CREATE TABLE report.rollups (
     run_id bigint NOT NULL,
     cut_id bigint,
@@ -1683,7 +1709,8 @@ CREATE TABLE report.rollups (
     failing jsonb DEFAULT '[]'::jsonb NOT NULL,
     flakes jsonb DEFAULT '[]'::jsonb NOT NULL,
     made timestamp with time zone DEFAULT now() NOT NULL,
-    started timestamp with time zone
+    started timestamp with time zone,
+    projected boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE report.stability_brought (
@@ -1711,6 +1738,18 @@ CREATE TABLE report.standings (
     standing text NOT NULL,
     since timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT standings_standing_check CHECK ((standing = ANY (ARRAY['well'::text, 'late'::text, 'silent'::text])))
+);
+
+CREATE TABLE report.test_weeks (
+    week date NOT NULL,
+    stream text NOT NULL,
+    remote text NOT NULL,
+    executor text NOT NULL,
+    grp integer NOT NULL,
+    test integer NOT NULL,
+    runs integer NOT NULL,
+    fails integer NOT NULL,
+    flakes integer NOT NULL
 );
 
 CREATE TABLE report.told_rejections (
@@ -1941,8 +1980,14 @@ ALTER TABLE ONLY report.devices
 ALTER TABLE ONLY report.hooks
     ADD CONSTRAINT hooks_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY report.outcomes
+    ADD CONSTRAINT outcomes_pkey PRIMARY KEY (run_id, grp, test);
+
 ALTER TABLE ONLY report.posts
     ADD CONSTRAINT posts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY report.renderings
+    ADD CONSTRAINT renderings_pkey PRIMARY KEY (run_id, shape);
 
 ALTER TABLE ONLY report.rollups
     ADD CONSTRAINT rollups_pkey PRIMARY KEY (run_id);
@@ -1955,6 +2000,9 @@ ALTER TABLE ONLY report.stability
 
 ALTER TABLE ONLY report.standings
     ADD CONSTRAINT standings_pkey PRIMARY KEY (remote, executor, stream);
+
+ALTER TABLE ONLY report.test_weeks
+    ADD CONSTRAINT test_weeks_pkey PRIMARY KEY (week, test, grp, remote, executor, stream);
 
 ALTER TABLE ONLY report.told_rejections
     ADD CONSTRAINT told_rejections_pkey PRIMARY KEY (remote);
@@ -2082,15 +2130,27 @@ CREATE INDEX deliveries_sending ON report.deliveries USING btree (hook_id) WHERE
 
 CREATE INDEX hooks_remote ON report.hooks USING btree (remote);
 
+CREATE INDEX outcomes_bad ON report.outcomes USING btree (cut_id) WHERE (outcome = ANY (ARRAY['fail'::text, 'flaky'::text]));
+
+CREATE INDEX outcomes_crashes ON report.outcomes USING gin (crashes) WHERE (crashes <> '{}'::text[]);
+
+CREATE INDEX outcomes_test ON report.outcomes USING btree (test, grp, remote, executor, at DESC, run_id DESC);
+
 CREATE INDEX posts_open ON report.posts USING btree (project, channel, id) WHERE (status = 'intent'::text);
 
 CREATE INDEX posts_patch ON report.posts USING btree (patch_id, context, id DESC);
 
 CREATE INDEX posts_series ON report.posts USING btree (series_id, id);
 
+CREATE INDEX renderings_made ON report.renderings USING btree (made);
+
 CREATE INDEX rollups_flaky ON report.rollups USING btree (started) WHERE (flaky > 0);
 
+CREATE INDEX rollups_unprojected ON report.rollups USING btree (run_id DESC) WHERE (NOT projected);
+
 CREATE INDEX stability_ignored ON report.stability USING btree (remote, executor) WHERE (autoignore AND (passing IS NULL));
+
+CREATE INDEX test_weeks_bad ON report.test_weeks USING btree (week) WHERE ((fails > 0) OR (flakes > 0));
 
 CREATE INDEX verdicts_at ON report.verdicts USING btree (project, at);
 
@@ -2594,15 +2654,21 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.stability TO netci_report;
 GRANT SELECT ON TABLE report.known_bad_v TO netci_executor;
 GRANT SELECT ON TABLE report.known_bad_v TO netci_report;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.outcomes TO netci_report;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.posts TO netci_report;
 
 GRANT USAGE ON SEQUENCE report.posts_id_seq TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.renderings TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.rollups TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.stability_brought TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.standings TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.test_weeks TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.told_rejections TO netci_report;
 

@@ -9,13 +9,8 @@ from playwright.async_api import Browser, Page, expect
 from shared.ledger.write import Ending
 from shared.model.results import Case, Result
 from tests.browser.conftest import Site
-from tests.services.report.web.builders import BRANCH, HOSTILE, OLDER, a_series
-
-PATHS = (
-    "/", "/contest?ld-cases=1", "/branches", f"/branch/{BRANCH}", "/series", "/series/1", "/series/2", "/run/1",
-    "/run/2", "/run/1/log/selftests-net%2Ftls%2F0%2Fstdout", "/remotes", "/remotes/metal", "/remotes/lab-x",
-    "/events", "/about",
-)  # fmt: skip
+from tests.browser.paths import PATHS
+from tests.services.report.web.builders import HOSTILE, OLDER, a_series
 
 
 @pytest.fixture
@@ -87,7 +82,7 @@ async def test_a_result_comes_by_itself(site: Site, page: Page) -> None:
 async def test_the_status_page_moves_and_keeps_what_was_opened(site: Site, page: Page) -> None:
     await page.goto(site.url)
     await expect(page.locator("#pulse")).to_have_text("live")
-    older = page.locator("details", has=page.get_by_text(OLDER))
+    older = page.locator(f"h4:has-text('{OLDER}') + details")
     await older.locator("summary").click(position={"x": 3, "y": 8})
     await expect(older).to_have_attribute("open", "")
     world = site.world

@@ -13,7 +13,7 @@ _COLUMNS = tuple(Tally.__dataclass_fields__)
 
 async def count_once(conn: Connection, run: int) -> bool:
     """Count a closed run that has its sum, unless it was counted. Trials and tries count for nothing."""
-    await conn.execute(SQL["alone_with_lab_of"], run)
+    await alone_with_lab(conn, run)
     row = await conn.fetchrow(SQL["mark_counted"], run)
     if row is None:
         return False
@@ -22,6 +22,11 @@ async def count_once(conn: Connection, run: int) -> bool:
     await _save(conn, dict(row), changed)
     await note_device(conn, dict(row))
     return True
+
+
+async def alone_with_lab(conn: Connection, run: int) -> None:
+    """Until the end of the transaction nobody else counts a run of the same lab."""
+    await conn.execute(SQL["alone_with_lab_of"], run)
 
 
 async def note_device(conn: Connection, run: Mapping[str, Any]) -> None:

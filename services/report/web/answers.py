@@ -1,6 +1,6 @@
 """What the reading API answers, as far as its shape is promised: the names on top. Rows grow."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -47,6 +47,7 @@ class Series(BaseModel):
     series: Row
     patches: list[Row]
     versions: list[Row]
+    blame: Row | None
     applied: list[Row]
     verdicts: list[Row]
     branches: list[Row]
@@ -54,6 +55,7 @@ class Series(BaseModel):
     posts: list[Row]
     orders: list[Row]
     sentence: str
+    public_url: str
     grid: Grid
     queue: list[Row]
     recheck: bool
@@ -101,8 +103,67 @@ class Contest(BaseModel):
     query: str
 
 
+class Flakes(BaseModel):
+    """Rows are tests of labs; the `weeks` of each are in the order of `weeks`, the Mondays, the newest first."""
+
+    filters: Row
+    weeks: list[date]
+    rows: list[Row]
+    cut_off: bool
+    labs: list[Row]
+    streams: list[str]
+
+
+class Matrix(BaseModel):
+    """Rows are tests of labs; the `cells` of each are in the order of `branches`, the newest first."""
+
+    filters: Row
+    branches: list[Row]
+    rows: list[Row]
+    cut_off: bool
+    query: str
+    labs: list[Row]
+    streams: list[str]
+
+
+class History(BaseModel):
+    """`labs` are those that run the test, failing ones first, each with its outcomes, the newest first."""
+
+    filters: Row
+    weeks: list[date]
+    labs: list[Row]
+    failing: int
+    streams: list[str]
+    sentence: str
+
+
+class Crashes(BaseModel):
+    crashes: list[Row]
+    days: int
+
+
+class Crash(BaseModel):
+    title: str
+    counts: Row
+    seen: list[Row]
+    most: int
+
+
+class Mine(BaseModel):
+    """`new`, of a series: something was said of it since `since`."""
+
+    who: str
+    delegate: str
+    state: str
+    since: datetime | None
+    now: datetime
+    series: list[Row]
+    delegates: list[Row]
+
+
 class Remotes(BaseModel):
     remotes: list[Row]
+    sentence: str
 
 
 class Remote(BaseModel):

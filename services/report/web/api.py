@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import Field
 
-from services.report.web import answers, branches, checks, contest, remotes, runs, series, status
+from services.report.web import answers, branches, checks, contest, mine, remotes, runs, series, status
 from services.report.web.front import Data, Front, Page, as_json
+from services.report.web.history import crash, flakes, matrix, test
 from shared.errors import Missing
 from shared.events.asyncapi import document as asyncapi
 from shared.events.asyncapi import schema_of
@@ -74,6 +75,40 @@ CONTEST = (
     Parameter("after", Place, "Where the page begins: as given by `next` of the page before."),
 )  # fmt: skip
 
+AMONG = (
+    Parameter("needle", Text, "Part of remote/executor/group/test; `tn-needle` is the same."),
+    Parameter("tn-needle", Text),
+    Parameter("remote", Text, "Of this remote only; `ld-remote` is the same."),
+    Parameter("ld-remote", Text),
+    Parameter("executor", Text, "Of this executor only."),
+    Parameter("stream", Text, "Of this stream only; `br-pfx` is the same."),
+    Parameter("br-pfx", Text),
+    Parameter("pw-n", Flag, "0: leave out remotes that do not count for verdicts."),
+    Parameter("pw-y", Flag, "0: leave out those that do."),
+)
+MATRIX = (
+    *AMONG,
+    Parameter("br-cnt", Limit, "So many of the newest branches."),
+    Parameter("min-flip", Annotated[str, Field(pattern=r"^[0-9]{0,9}$")], "Tests that changed at least so often."),
+    Parameter("sort-streak", Flag, "Those first that have passed for longest."),
+    Parameter("hw-stable", Flag, "Without tests of devices that are ignored until they are steady."),
+)
+Crash = Annotated[str, Field(pattern=r"^[^\x00]+$", max_length=2000)]
+Name = Annotated[str, Field(pattern=r"^[^\x00]*[^\x00\s][^\x00]*$", max_length=512)]
+HISTORY = (
+    Parameter("test", Name, "Its name.", example="tls", required=True),
+    Parameter("group", Text, "Its group.", example="selftests-net"),
+    *(Parameter(name, Text) for name in ("remote", "executor", "stream")),
+    Parameter("runs", Limit, "So many of the newest runs of each lab."),
+)
+Since = Annotated[str, Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$")]
+MINE = (
+    Parameter("who", Text, "The address that the patches are from.", example="jane@example.org"),
+    Parameter("delegate", Text, "Or the maintainer they are delegated to, as on Patchwork."),
+    Parameter("state", Literal["active", "all", ""], "all: also what nobody waits for any more."),
+    Parameter("since", Since, "Marks as `new` what was told of since then.", example="2026-11-23T09:00:00Z"),
+)
+
 Act = Callable[[Front, Asked], Awaitable[Any]]
 
 
@@ -126,6 +161,31 @@ ENDPOINTS: tuple[Endpoint[Front], ...] = (
     Endpoint(
         "GET", "/api/v1/contest", "Results, one row a test", read(contest.contest),
         tag="reading", answer=answers.Contest, query=CONTEST,
+    ),
+    Endpoint(
+        "GET", "/api/v1/flakes", "Tests that flaked or failed in this week or the last, with rates",
+        read(flakes.flakes), tag="reading", answer=answers.Flakes, query=AMONG,
+    ),
+    Endpoint(
+        "GET", "/api/v1/matrix", "What tests that were not steady came to on the newest branches",
+        read(matrix.matrix), tag="reading", answer=answers.Matrix, query=MATRIX,
+    ),
+    Endpoint(
+        "GET", "/api/v1/test", "The history of one test", read(test.test_history),
+        tag="reading", answer=answers.History, query=HISTORY, statuses=(404,),
+    ),
+    Endpoint(
+        "GET", "/api/v1/crashes", "Crashes of the last weeks", read(crash.crashes),
+        tag="reading", answer=answers.Crashes,
+    ),
+    Endpoint(
+        "GET", "/api/v1/crash", "Where one crash was seen", read(crash.crash), tag="reading", answer=answers.Crash,
+        query=(Parameter("title", Crash, "Its fingerprint.", example="WARNING in foo", required=True),),
+        statuses=(404,),
+    ),
+    Endpoint(
+        "GET", "/api/v1/mine", "Series of one author or for one maintainer, and what they wait for", read(mine.mine),
+        tag="reading", answer=answers.Mine, query=MINE,
     ),
     Endpoint(
         "GET", "/api/v1/branches", "Branches, newest first", read(branches.branches),

@@ -10,11 +10,15 @@ from aiohttp import web
 from services.report.hooks import api as hooks
 from services.report.web import (
     api,
+    badges,
     branches,
     checks,
     contest,
     events,
+    feeds,
+    follow,
     logs,
+    mine,
     nipa,
     recheck,
     remotes,
@@ -23,8 +27,10 @@ from services.report.web import (
     status,
     webhooks,
 )
+from services.report.web.charts import durations
 from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, Front, Page, page, twin
+from services.report.web.history import crash, flakes, matrix, test
 from services.report.web.store import Reading
 from services.report.web.words import FILTERS, badge
 from shared.errors import Refused
@@ -56,10 +62,18 @@ PAGES: tuple[tuple[str, str, Page], ...] = (
     ("/series/{key:.+}/checks/{context}", "check.html", checks.check),
     ("/series/{key:.+}", "series.html", series.series),
     ("/run/{id}", "run.html", runs.run),
+    ("/flakes", "flakes.html", flakes.flakes),
+    ("/matrix", "matrix.html", matrix.matrix),
+    ("/flakes.html", "matrix.html", matrix.nipa_flakes),
+    ("/test", "test.html", test.test_history),
+    ("/crashes", "crashes.html", crash.crashes),
+    ("/crash", "crash.html", crash.crash),
+    ("/mine", "mine.html", mine.mine),
     ("/remotes", "remotes.html", remotes.remotes),
     ("/remotes/{name}", "remote.html", remotes.remote),
     ("/events", "events.html", events.events),
     ("/webhooks", "webhooks.html", webhooks.webhooks),
+    ("/follow", "follow.html", follow.follow),
     ("/about", "about.html", events.about),
 )
 
@@ -72,16 +86,23 @@ TWINS: tuple[tuple[str, Page], ...] = (
     ("/series/{key:.+}/checks/{context}.json", checks.check),
     ("/series/{key:.+}.json", series.series),
     ("/run/{id}.json", runs.run),
+    ("/flakes.json", flakes.flakes),
+    ("/matrix.json", matrix.matrix),
+    ("/test.json", test.test_history),
+    ("/crashes.json", crash.crashes),
+    ("/crash.json", crash.crash),
+    ("/mine.json", mine.mine),
     ("/remotes.json", remotes.remotes),
     ("/remotes/{name}.json", remotes.remote),
     ("/events.json", events.events),
     ("/webhooks.json", webhooks.webhooks),
+    ("/follow.json", follow.follow),
     ("/about.json", events.about),
 )
 
 
 def make_pages(assets: Assets) -> Pages:
-    return Pages(PACKAGE, FILTERS, {"asset": assets.url, "badge": badge})
+    return Pages(PACKAGE, {**FILTERS, "durations": durations}, {"asset": assets.url, "badge": badge})
 
 
 def add_routes(app: web.Application) -> None:
@@ -93,6 +114,10 @@ def add_routes(app: web.Application) -> None:
     get("/series/{key:.+}/log/{revision:[0-9]+}", logs.applied_log)
     get("/branch/{name}/log/{series:[0-9]+}", logs.selection_log)
     nipa.add_routes(app)
+    for path, told in feeds.FEEDS:
+        get(path, feeds.feed(told))
+    for path, drawn in badges.BADGES:
+        get(path, badges.picture(drawn))
     for path, make in TWINS:
         get(path, twin(make))
     for path, template, make in PAGES:

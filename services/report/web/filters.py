@@ -92,12 +92,12 @@ def parse_contest(query: Mapping[str, str]) -> Contest:
         subtests=flag(given, "ld_cases", False),
         retried=flag(given, "retried", False),
         branches=number(given, "ld_cnt", DEFAULT_BRANCHES, MOST_BRANCHES),
-        counted=_counted(flag(given, "pw_y", True), flag(given, "pw_n", True)),
+        counted=counted_by(flag(given, "pw_y", True), flag(given, "pw_n", True)),
         after=_place(given.get("after", "")),
     )
 
 
-def _counted(reported: bool, others: bool) -> bool | None:
+def counted_by(reported: bool, others: bool) -> bool | None:
     """NIPA's two boxes. With both off it shows an empty table, which nobody wants."""
     return None if reported == others else reported
 

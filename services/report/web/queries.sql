@@ -416,7 +416,9 @@ select p.remote, p.executor from executor.plans_v p
 where p.cut_id > (select coalesce(max(id), 0) - 200 from branch.cuts_v)
   and exists (select from branch.cuts_v c where c.id = p.cut_id and c.purpose <> 'try')
 union
-select remote, executor from ledger.public_runs_v where cut_id > (select coalesce(max(id), 0) - 200 from branch.cuts_v)
+select r.remote, r.executor from ledger.public_runs_v r
+where r.cut_id > (select coalesce(max(id), 0) - 200 from branch.cuts_v)
+  and exists (select from branch.cuts_v c where c.id = r.cut_id and c.purpose <> 'try')
 order by 1, 2 limit 200
 
 -- events --
@@ -489,3 +491,34 @@ where remote = $1 and revoked is null and expires > $2 order by expires limit 10
 -- Runs of the manifest of which there is something to say to its owner.
 select executor, branch, url, state, attempt, tries, since, reason, gone from ingest.manifest_runs_v
 where remote = $1 and reason <> '' order by coalesce(since, 'epoch') desc, branch desc, executor limit $2
+
+-- series_of_person --
+-- projects text[], author text ('' : any), delegate text ('' : any), active boolean (only those), since timestamptz,
+-- most integer
+select s.id, s.project, s.message_id, s.title, s.version, s.total, s.author_name, s.state, s.reason, s.revision,
+       s.arrived, s.changed
+from ingest.series_v s
+where s.project = any($1::text[]) and ($2 = '' or lower(s.author_email) = lower($2)) and ($3 = '' or s.delegate = $3)
+  and (s.state = 'active' or (not $4 and s.arrived > $5))
+order by s.id desc limit $6
+
+-- applied_of --
+-- series bigint[]
+select distinct on (series_id) series_id, revision, outcome, tree, patch_number, reason
+from branch.applied_v where series_id = any($1::bigint[]) order by series_id, revision desc
+
+-- verdicts_of --
+-- series bigint[]
+select v.series_id, v.context, v.patch, v.state, v.settled, v.text, v.at, coalesce(c.name, '') as branch
+from report.verdicts v left join branch.cuts_v c on c.id = v.cut_id and c.purpose <> 'try'
+where v.series_id = any($1::bigint[]) order by v.series_id, v.context, v.patch limit 20000
+
+-- queue_of --
+-- series bigint[]
+select series_id, lane, state, position, expected_end from executor.check_queue_v
+where series_id = any($1::bigint[]) order by series_id, array_position(array['mail', 'tree', 'build'], lane)
+
+-- delegates --
+-- Who has series that somebody waits for.
+select delegate, count(*)::integer as series from ingest.series_v
+where state = 'active' and delegate <> '' group by delegate order by 2 desc, 1 limit 100

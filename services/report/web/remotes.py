@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from aiohttp import web
 
@@ -94,7 +95,16 @@ def _open(rows: Sequence[Row], now: datetime) -> Mapping[str, list[Row]]:
 async def remotes(front: Front, request: web.Request) -> Data:
     """All remotes, each in a line."""
     known = await _known(front)
-    return {"remotes": [_line(known, name, front.now) for name in known.names]}
+    lines = [_line(known, name, front.now) for name in known.names]
+    return {"remotes": lines, "sentence": sentence_of(lines)}
+
+
+def sentence_of(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Which labs are late or not well, in words. Pure."""
+    late = [f"{one['name']} ({one['late']} {'run' if one['late'] == 1 else 'runs'})" for one in lines if one["late"]]
+    ill = [f"{one['name']} is {one['standing']}" for one in lines if one["standing"] not in ("", str(Standing.WELL))]
+    told = [f"Late, as past the expected end: {', '.join(late)}."] if late else ["No lab is late."]
+    return " ".join([*told, f"{'; '.join(ill)}." if ill else ""]).strip()
 
 
 def _line(known: Known, name: str, now: datetime) -> Row:

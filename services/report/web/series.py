@@ -11,6 +11,7 @@ from services.report.hide import hide_addresses
 from services.report.web.filters import before, number
 from services.report.web.front import Data, Front
 from services.report.web.grid import grid
+from services.report.web.history.blaming import blame_of
 from services.report.web.store import Row
 from shared.errors import Missing
 from shared.model.ids import OWN_REMOTE
@@ -62,10 +63,12 @@ async def series(front: Front, request: web.Request) -> Data:
     checks = await read.rows("series_checks", number, MOST_CHECKS)
     patches = await read.rows("patches", number)
     messages = [m for m in (row["message_id"], row["cover_message_id"]) if m]
+    versions = await read.rows("versions", row["project"], number)
     return {
         "series": row,
         "patches": patches,
-        "versions": await read.rows("versions", row["project"], number),
+        "versions": versions,
+        "blame": await blame_of(front, number, {number, *(v["id"] for v in versions)}),
         "applied": [one | {"fetch": fetch_command(one)} for one in applied],
         "verdicts": verdicts,
         "branches": await read.rows("series_branches", number, 50),
@@ -76,6 +79,7 @@ async def series(front: Front, request: web.Request) -> Data:
         "posts": [_post(one) for one in await read.rows("posts", number, MOST_POSTS)],
         "orders": await read.rows("orders", row["project"], messages),
         "sentence": sentence(row, applied, verdicts),
+        "public_url": front.floor.settings.public_url,
         "recheck": may_recheck(front, row),
     }
 

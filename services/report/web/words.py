@@ -15,7 +15,7 @@ BAD = frozenset(
     {"fail", "error", "red", "refused", "failed", "broken", "dead", "drop", "malformed", "silent", "expired"}
 )
 WARN = frozenset(
-    {"warning", "warn", "infra", "abandoned", "parked", "hold", "xpass", "leave", "paused", "late", "soon"}
+    {"warning", "warn", "infra", "abandoned", "parked", "hold", "xpass", "leave", "paused", "late", "soon", "flaky"}
 )
 BUSY = frozenset(
     {"pending", "waiting", "open", "running", "planned", "built", "pushed", "announced", "busy", "intent", "leased"}
@@ -39,7 +39,7 @@ def badge(state: str, words: str = "") -> Markup:
 
 GLYPHS = {
     "success": "✓", "warning": "!", "fail": "✗", "pending": "…", "running": "▸", "planned": "·", "infra": "?",
-    "unasked": "–", "cancelled": "×",
+    "unasked": "–", "cancelled": "×", "pass": "✓", "flaky": "~", "skip": "–", "warn": "!",
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.report.fold import BranchState, CutFacts, Lab, Patience, RunFacts, fold
-from services.report.rollup import Rollup, TestName, roll_up
+from services.report.rollup import Rollup, TestName, outcomes, roll_up
 from tests.services.report.builders import NOW, a_case
 
 METAL, WOOD = Lab("metal", "net"), Lab("wood", "drv")
@@ -126,9 +126,8 @@ def test_skips_warn_unless_the_stream_ignores_them() -> None:
 def test_a_rollup_counts_tests_not_subtests_and_names_flakes() -> None:
     flaky = [a_case("tls", "fail"), a_case("tls", "pass", attempt=1)]
     subtest = replace(a_case("udp", "fail"), subtest="gso")
-    rollup = roll_up(
-        [*flaky, a_case("udp", "skip"), subtest, a_case("ipv6", "error"), a_case("x", "fail", cause="infra")]
-    )
+    cases = [*flaky, a_case("udp", "skip"), subtest, a_case("ipv6", "error"), a_case("x", "fail", cause="infra")]
+    rollup = roll_up(outcomes(cases))
     assert (rollup.tests, rollup.passed, rollup.failed, rollup.skipped, rollup.infra) == (3, 1, 1, 1, 1)
     assert [t.test for t in rollup.failing] == ["ipv6"]
     assert [t.test for t in rollup.flakes] == ["tls"]

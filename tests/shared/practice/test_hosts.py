@@ -101,7 +101,10 @@ async def test_a_hung_host_is_noticed_by_the_keep_alive(fleet: Fleet) -> None:
     host.unstall()
     async with a_driver(fleet).lease(a_job(fleet, lease=2)) as target:
         assert await greet(target) == b"hello\n"
-        assert host.processes() == []
+        # What was asked of it while it hung is begun when it goes on, by a connection that is gone by then.
+        async with asyncio.timeout(30):
+            while host.processes():
+                await asyncio.sleep(0.05)
 
 
 async def test_a_dead_host_keeps_no_process_and_comes_back_with_its_files(fleet: Fleet) -> None:

@@ -7,25 +7,11 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from services.report.web.front import FRONT, Data, Front, as_page, page
-from services.report.web.nipa.matrix import MOST_BRANCHES, matrix, parse_flakes
 from services.report.web.nipa.reading import reading_of
 
-MOST_RUNS = 20_000
 CHECKS_KEPT = timedelta(days=60)
 MOVED = {"/status.html": "/", "/index.html": "/", "/sitemap.html": "/about"}
 _OURS = re.compile(r"/run/-?\d{1,18}/log/.+")
-
-
-async def flakes(front: Front, request: web.Request) -> Data:
-    """Tests that were not steady, over the newest branches."""
-    wanted, read = parse_flakes(request.query), reading_of(front)
-    since = await read.value("oldest_slot", wanted.branches, wanted.prefix)
-    if since is None:
-        return {"wanted": wanted, "branches": [], "rows": []}
-    names = [row["name"] for row in await read.rows("branch_names", since, wanted.prefix, MOST_BRANCHES)]
-    async with front.bulk:
-        runs = await read.rows("flakes_page", since, wanted.prefix, wanted.remote or None, MOST_RUNS)
-    return {"wanted": wanted, "branches": names, "rows": matrix(runs, names, wanted)}
 
 
 async def devices(front: Front, request: web.Request) -> Data:
@@ -63,9 +49,10 @@ async def _moved(request: web.Request) -> web.Response:
 
 
 PAGES = (
-    ("/flakes.html", "nipa_flakes.html", flakes),
     ("/devices.html", "nipa_devices.html", devices),
+    ("/devices", "nipa_devices.html", devices),
     ("/checks.html", "nipa_checks.html", checks),
+    ("/checks", "nipa_checks.html", checks),
 )
 
 

@@ -11,22 +11,29 @@ PATIENCE = 60.0
 """Seconds that a reader may take for one piece."""
 
 
+def as_text(value: Any) -> bytes:
+    """A value as the JSON that goes out."""
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
 async def as_list(request: web.Request, pieces: AsyncIterator[Iterable[Any]]) -> web.StreamResponse:
-    """The values of all `pieces` as one list. What fails before the first is sent becomes an ordinary answer."""
+    """The values of all `pieces` as one list; bytes are JSON already. What fails before the first is sent becomes an
+    ordinary answer.
+    """
     response = web.StreamResponse(headers={"Access-Control-Allow-Origin": "*"})
     response.content_type = "application/json"
-    sign = "["
+    sign = b"["
     async for values in pieces:
-        texts = [json.dumps(value, ensure_ascii=False) for value in values]
+        texts = [value if isinstance(value, bytes) else as_text(value) for value in values]
         if not texts:
             continue
         if not response.prepared:
             await response.prepare(request)
         async with asyncio.timeout(PATIENCE):
-            await response.write((sign + ",".join(texts)).encode())
-        sign = ","
+            await response.write(sign + b",".join(texts))
+        sign = b","
     if not response.prepared:
         await response.prepare(request)
-    await response.write(b"[]" if sign == "[" else b"]")
+    await response.write(b"[]" if sign == b"[" else b"]")
     await response.write_eof()
     return response

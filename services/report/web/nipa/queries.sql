@@ -19,7 +19,7 @@ order by c.slot desc, c.id desc limit $4
 
 -- runs --
 -- name text (null: by date), since timestamptz, prefix text, remote text (null: all), most integer
-select r.id, r.day, r.branch, r.remote, r.executor, r.started, coalesce(r.ended, r.started) as ended, r.link
+select r.id, r.day, r.branch, r.remote, r.executor, r.started, coalesce(r.ended, r.started) as ended, r.link, r.state
 from branch.cuts_v c join ledger.public_runs_v r on r.cut_id = c.id
 where c.purpose <> 'try' and c.announced is not null and r.state <> 'open'
   and (($1::text is not null and c.name = $1)
@@ -51,6 +51,20 @@ order by c.slot desc, c.id desc, x.remote, x.executor limit 1000
 -- days date[], runs bigint[]
 select k.run_id, count(*)::integer as n from ledger.cases k
 where k.day = any($1::date[]) and k.run_id = any($2::bigint[]) group by k.run_id
+
+-- kept_sizes --
+-- runs bigint[], shape text, base text
+select run_id, cases from report.renderings where run_id = any($1::bigint[]) and shape = $2 and base = $3
+
+-- kept --
+-- runs bigint[], shape text, base text
+select run_id, body from report.renderings where run_id = any($1::bigint[]) and shape = $2 and base = $3
+
+-- keep --
+-- shape text, base text, runs bigint[], bodies bytea[], cases integer[]
+insert into report.renderings (run_id, shape, base, body, cases)
+select w.run, $1, $2, w.body, w.cases from unnest($3::bigint[], $4::bytea[], $5::integer[]) as w(run, body, cases)
+on conflict (run_id, shape) do update set base = excluded.base, body = excluded.body, cases = excluded.cases, made = now()
 
 -- cases --
 -- days date[], runs bigint[], deep bigint[]
@@ -206,23 +220,6 @@ order by c.id limit 1
 select x.cut_id, s.id, s.title, s.version, s.author_name, s.state from branch.selections_v x
 join ingest.series_v s on s.id = x.series_id
 where x.cut_id = any($1::bigint[]) and x.decision = 'take' order by x.cut_id, x.position limit 5000
-
--- flakes_page --
--- since timestamptz, prefix text, remote text (null: all), most integer
-select c.name, r.remote, r.executor, u.failing, u.flakes
-from branch.cuts_v c
-join ledger.public_runs_v r on r.cut_id = c.id and r.state = 'done'
-join report.rollups u on u.run_id = r.id
-where c.purpose <> 'try' and c.announced is not null and c.slot >= $1::timestamptz
-  and ($2::text = '' or starts_with(c.name, $2 || '-2')) and ($3::text is null or r.remote = $3)
-order by c.slot desc, c.id desc limit $4
-
--- branch_names --
--- since timestamptz, prefix text, most integer
-select c.name from branch.cuts_v c
-where c.purpose <> 'try' and c.announced is not null and c.slot >= $1::timestamptz
-  and ($2::text = '' or starts_with(c.name, $2 || '-2'))
-order by c.slot desc, c.id desc limit $3
 
 -- device_scores --
 -- Of each lab the newest word of its machine, and how many of its tests are steady.

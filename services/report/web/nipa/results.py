@@ -1,7 +1,7 @@
 """``/query/results``: runs as NIPA writes them, newest branch first, told in pieces so that no answer is held whole."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -10,16 +10,19 @@ from aiohttp import web
 from services.report.web.api import Text
 from services.report.web.front import Front, as_json
 from services.report.web.nipa.asking import Wanted, read_results
-from services.report.web.nipa.pieces import as_list
+from services.report.web.nipa.pieces import as_list, as_text
 from services.report.web.nipa.reading import Reading, Row, reading_of
+from services.report.web.nipa.rendered import Rendered, Renderings
 from services.report.web.nipa.stable import Name, judged, reported
 from shared.formats.nipa_write import run_object
 from shared.model.results import Case, Cause, Result
 from shared.web.openapi import Asked, Endpoint, Parameter
 
-AT_ONCE = 25
+AT_ONCE = 250
 """Runs read and written at a time, and cases of them; one run may have more."""
 CASES = 20_000
+Lab = tuple[str, str]
+"""Remote and executor."""
 BRANCHER = "brancher"
 """The remote that in NIPA says that a branch is there; its pages take branches and their links from it."""
 
@@ -33,7 +36,7 @@ async def results(front: Front, asked: Asked) -> web.StreamResponse:
     return await as_list(asked.request, _told(front, wanted))
 
 
-async def _told(front: Front, wanted: Wanted) -> AsyncIterator[Iterable[Row]]:
+async def _told(front: Front, wanted: Wanted) -> AsyncIterator[Iterable[Row | bytes]]:
     read = reading_of(front)
     since = None if wanted.name else await read.value("oldest_slot", wanted.branches, wanted.prefix)
     if since is None and not wanted.name:
@@ -44,26 +47,61 @@ async def _told(front: Front, wanted: Wanted) -> AsyncIterator[Iterable[Row]]:
         yield [_pending(row) for row in await read.rows("pending", *which)]
     runs = await read.rows("runs", *which, wanted.most)
     ignored = await _ignored(read, runs) if wanted.shape == "normal" else {}
-    async for some in _portions(read, runs):
-        async with front.bulk:
-            cases = await _cases(read, some, wanted, ignored, front.floor.settings.public_url)
-            told = [
-                _run(row, cases[row["id"]], wanted, ignored.get((row["remote"], row["executor"]), ()), front)
-                for row in some
-                if row["id"] in cases
-            ]
-        yield told
-
-
-async def _portions(read: Reading, runs: Sequence[Row]) -> AsyncIterator[Sequence[Row]]:
-    """The runs in portions of some `CASES` cases: all of a portion is held while a slow reader takes it."""
+    kept = Renderings(front.floor.pool, wanted.shape, front.floor.settings.public_url)
     for start in range(0, len(runs), AT_ONCE):
-        some = runs[start : start + AT_ONCE]
-        days = sorted({row["day"] for row in some})
-        rows = await read.rows_planned("sizes", days, [row["id"] for row in some])
-        sizes = {row["run_id"]: row["n"] for row in rows}
-        for portion in portions([sizes.get(row["id"], 0) for row in some], CASES):
-            yield some[portion]
+        async for told in _some(front, runs[start : start + AT_ONCE], wanted, ignored, kept):
+            yield told
+
+
+async def _some(
+    front: Front, runs: Sequence[Row], wanted: Wanted, ignored: Mapping[Lab, Collection[Name]], kept: Renderings
+) -> AsyncIterator[Iterable[bytes]]:
+    """These runs in their order, in portions of some `CASES` cases: all of a portion is held while a slow reader
+    takes it. What was made before is not made again.
+    """
+    read = reading_of(front)
+    steady = [row["id"] for row in runs if row["state"] == "done" and (row["remote"], row["executor"]) not in ignored]
+    before = await kept.sizes(steady)
+    fresh = [row for row in runs if row["id"] not in before]
+    sizes = {**before, **await _sizes(read, fresh)}
+    for portion in portions([sizes.get(row["id"], 0) for row in runs], CASES):
+        some = runs[portion]
+        async with front.bulk:
+            told = dict(await kept.load([row["id"] for row in some if row["id"] in before]))
+            made = await _made(front, [row for row in some if row["id"] not in told], wanted, ignored)
+            told |= {one.run: one.text for one in made}
+            if lasting := [one for one in made if one.run in steady]:
+                await kept.keep(lasting)
+        yield [told[row["id"]] for row in some if row["id"] in told]
+
+
+async def _sizes(read: Reading, runs: Sequence[Row]) -> Mapping[int, int]:
+    if not runs:
+        return {}
+    days = sorted({row["day"] for row in runs})
+    return {row["run_id"]: row["n"] for row in await read.rows_planned("sizes", days, [row["id"] for row in runs])}
+
+
+async def _made(
+    front: Front, runs: Sequence[Row], wanted: Wanted, ignored: Mapping[Lab, Collection[Name]]
+) -> list[Rendered]:
+    """Runs out of their cases; one without any is left out."""
+    if not runs:
+        return []
+    cases = await _cases(reading_of(front), runs, wanted, ignored, front.floor.settings.public_url)
+    return [
+        Rendered(
+            row["id"],
+            as_text(_run(row, cases[row["id"]], wanted, _not_steady(row, ignored), front)),
+            len(cases[row["id"]]),
+        )
+        for row in runs
+        if row["id"] in cases
+    ]
+
+
+def _not_steady(row: Row, ignored: Mapping[Lab, Collection[Name]]) -> Collection[Name]:
+    return ignored.get((row["remote"], row["executor"]), ())
 
 
 def portions(sizes: Sequence[int], most: int) -> Iterator[slice]:

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import unused_port
 
+from services.report.store import ReportStore
 from services.report.web.app import serve
 from shared.blobs.pack import pack
 from shared.blobs.record import keep
@@ -168,10 +169,7 @@ async def runs(floor: Floor, owner: Pool, cut: int, branch: str) -> tuple[int, L
         run = await ledger.open(conn, an_opening(cut, branch))
         await ledger.append(conn, run, CASES)
         await ledger.finish(conn, run, Ending(log_pack=log_pack))
-    await owner.execute(
-        "insert into report.rollups values ($1, $2, 4, 2, 1, 1, 0, 1, 0, $3, $4)", run.id, cut,
-        [{"group": "selftests-net", "test": "fib_tests.sh"}], [{"group": "selftests-net", "test": "gro.sh"}],
-    )  # fmt: skip
+        await ReportStore().roll_up_run(conn, run.id)
     return run.id, ledger
 
 

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.report.web.nipa.asking import Wanted, read_results, yes
-from services.report.web.nipa.matrix import Flakes, matrix, parse_flakes
 
 
 @pytest.mark.parametrize(
@@ -46,24 +45,3 @@ def test_switches() -> None:
     assert [yes(text) for text in ("1", "y", "true", "0", "n", "F", "", "maybe")] == [
         True, True, True, False, False, False, None, None,
     ]  # fmt: skip
-
-
-def test_the_matrix_has_the_worst_first_and_a_failure_hides_a_flake() -> None:
-    def name(test: str) -> dict[str, str]:
-        return {"group": "g", "test": test}
-
-    runs = [
-        {"name": "b2", "remote": "r", "executor": "e", "failing": [name("udp")], "flakes": [name("tls"), name("udp")]},
-        {"name": "b1", "remote": "r", "executor": "e", "failing": [], "flakes": [name("tls")]},
-    ]
-    rows = matrix(runs, ["b2", "b1"], Flakes())
-    assert [(r["test"], r["cells"], r["flakes"], r["fails"]) for r in rows] == [
-        ("tls", ["flake", "flake"], 2, 0),
-        ("udp", ["fail", ""], 0, 1),
-    ]
-    assert [r["test"] for r in matrix(runs, ["b2", "b1"], Flakes(needle="e/g/ud"))] == ["udp"]
-    assert [r["test"] for r in matrix(runs, ["b2", "b1"], Flakes(flips=2))] == ["tls"]
-
-
-def test_links_to_the_matrix_are_understood() -> None:
-    assert parse_flakes({"br-cnt": "88", "tn-needle": "mptcp", "min-flip": "0"}) == Flakes(88, needle="mptcp")
