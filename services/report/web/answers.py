@@ -149,6 +149,22 @@ class Crash(BaseModel):
     most: int
 
 
+class Compare(BaseModel):
+    """`change`, of a row: broke, mended, came, went, flakes, steady or other."""
+
+    after: str
+    before: str
+    lab: str
+    other: str
+    trees: list[Row]
+    series: Row | None
+    rows: list[Row]
+    labs: list[str]
+    older: str | None
+    cut_off: bool
+    sentence: str
+
+
 class Mine(BaseModel):
     """`new`, of a series: something was said of it since `since`."""
 

@@ -4,6 +4,7 @@ The answers are the pages' own data (`front.twin`), so a program reads what a pe
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from services.report.web import answers, branches, checks, contest, mine, remotes, runs, series, status
 from services.report.web.front import Data, Front, Page, as_json
-from services.report.web.history import crash, flakes, matrix, test
+from services.report.web.history import compare, crash, flakes, matrix, test
 from shared.errors import Missing
 from shared.events.asyncapi import document as asyncapi
 from shared.events.asyncapi import schema_of
@@ -101,12 +102,18 @@ HISTORY = (
     *(Parameter(name, Text) for name in ("remote", "executor", "stream")),
     Parameter("runs", Limit, "So many of the newest runs of each lab."),
 )
-Since = Annotated[str, Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$")]
+LabName = Annotated[str, Field(pattern=r"^([^\x00/]+/[^\x00]+)?$", max_length=300)]
+COMPARE = (
+    Parameter("after", Name, "A branch.", example="net-next-2026-11-23--09-00", required=True),
+    Parameter("before", Text, "The branch it is compared with; without it the one before."),
+    Parameter("lab", LabName, "Instead of a branch, compare this lab, as remote/executor,"),
+    Parameter("with", LabName, "with this one, on the branch `after`."),
+)
 MINE = (
     Parameter("who", Text, "The address that the patches are from.", example="jane@example.org"),
     Parameter("delegate", Text, "Or the maintainer they are delegated to, as on Patchwork."),
     Parameter("state", Literal["active", "all", ""], "all: also what nobody waits for any more."),
-    Parameter("since", Since, "Marks as `new` what was told of since then.", example="2026-11-23T09:00:00Z"),
+    Parameter("since", datetime, "Marks as `new` what was told of since then.", example="2026-11-23T09:00:00Z"),
 )
 
 Act = Callable[[Front, Asked], Awaitable[Any]]
@@ -182,6 +189,10 @@ ENDPOINTS: tuple[Endpoint[Front], ...] = (
         "GET", "/api/v1/crash", "Where one crash was seen", read(crash.crash), tag="reading", answer=answers.Crash,
         query=(Parameter("title", Crash, "Its fingerprint.", example="WARNING in foo", required=True),),
         statuses=(404,),
+    ),
+    Endpoint(
+        "GET", "/api/v1/compare", "What differs between two branches, or two labs on one branch",
+        read(compare.compare), tag="reading", answer=answers.Compare, query=COMPARE, statuses=(404,),
     ),
     Endpoint(
         "GET", "/api/v1/mine", "Series of one author or for one maintainer, and what they wait for", read(mine.mine),

@@ -30,7 +30,7 @@ from services.report.web import (
 from services.report.web.charts import durations
 from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, Front, Page, page, twin
-from services.report.web.history import crash, flakes, matrix, test
+from services.report.web.history import compare, crash, flakes, matrix, test
 from services.report.web.store import Reading
 from services.report.web.words import FILTERS, badge
 from shared.errors import Refused
@@ -68,6 +68,7 @@ PAGES: tuple[tuple[str, str, Page], ...] = (
     ("/test", "test.html", test.test_history),
     ("/crashes", "crashes.html", crash.crashes),
     ("/crash", "crash.html", crash.crash),
+    ("/compare", "compare.html", compare.compare),
     ("/mine", "mine.html", mine.mine),
     ("/remotes", "remotes.html", remotes.remotes),
     ("/remotes/{name}", "remote.html", remotes.remote),
@@ -91,6 +92,7 @@ TWINS: tuple[tuple[str, Page], ...] = (
     ("/test.json", test.test_history),
     ("/crashes.json", crash.crashes),
     ("/crash.json", crash.crash),
+    ("/compare.json", compare.compare),
     ("/mine.json", mine.mine),
     ("/remotes.json", remotes.remotes),
     ("/remotes/{name}.json", remotes.remote),

@@ -58,6 +58,17 @@ select name from branch.cuts_v where project = $1 and stream = $2 and id < $3 an
 -- project text, stream text, id bigint
 select name from branch.cuts_v where project = $1 and stream = $2 and id > $3 and purpose <> 'try' order by id limit 1
 
+-- cut_named --
+-- name text
+select c.id, c.project, c.stream, c.name, c.tree, c.base, c.commit, c.merges, c.public_url, c.slot from branch.cuts_v c
+where c.name = $1 and c.purpose <> 'try' order by c.id desc limit 1
+
+-- series_on --
+-- cuts bigint[]
+select x.cut_id, s.id, s.title, s.version, s.author_name, s.state from branch.selections_v x
+join ingest.series_v s on s.id = x.series_id
+where x.cut_id = any($1::bigint[]) and x.decision = 'take' order by x.cut_id, x.position limit 5000
+
 -- selections --
 -- cut bigint, most integer
 select s.series_id, s.revision, s.position, s.decision, s.rule, s.reason, s.patch_number, s.files, s.rival, s.merged,

@@ -222,3 +222,45 @@ select count(*)::integer as series, count(*) filter (where not exists (
           and b.announced is not null)
 ))::integer as came
 from branch.selections_v s where s.cut_id = $1 and s.decision = 'take'
+
+-- differences --
+-- before bigint, after bigint, most integer
+-- Tests that did not come to the same on two branches, in the same lab; of several runs of a lab the newest counts.
+with told as (
+    select distinct on (r.cut_id, o.remote, o.executor, o.grp, o.test)
+           r.cut_id, o.remote, o.executor, o.grp, o.test, o.outcome, o.run_id, o.seconds
+    from ledger.public_runs_v r join report.outcomes o on o.run_id = r.id
+    where r.cut_id in ($1, $2)
+    order by r.cut_id, o.remote, o.executor, o.grp, o.test, o.run_id desc
+)
+select coalesce(a.remote, b.remote) as remote, coalesce(a.executor, b.executor) as executor, g.name as grp,
+       t.name as test, a.outcome as before, b.outcome as after, a.run_id as before_run, b.run_id as after_run
+from (select * from told where cut_id = $1) a
+full join (select * from told where cut_id = $2) b
+  on b.remote = a.remote and b.executor = a.executor and b.grp = a.grp and b.test = a.test
+join ledger.names g on g.id = coalesce(a.grp, b.grp)
+join ledger.names t on t.id = coalesce(a.test, b.test)
+where a.outcome is distinct from b.outcome
+order by (coalesce(b.outcome, '') = 'fail') desc, (coalesce(a.outcome, '') = 'fail') desc, 1, 2, 3, 4 limit $3
+
+-- lab_differences --
+-- cut bigint, remote text, executor text, other_remote text, other_executor text, most integer
+-- Tests that did not come to the same in two labs on one branch.
+with told as (
+    select distinct on (o.remote, o.executor, o.grp, o.test) o.remote, o.executor, o.grp, o.test, o.outcome, o.run_id
+    from ledger.public_runs_v r join report.outcomes o on o.run_id = r.id
+    where r.cut_id = $1 and (o.remote, o.executor) in (($2, $3), ($4, $5))
+    order by o.remote, o.executor, o.grp, o.test, o.run_id desc
+)
+select g.name as grp, t.name as test, a.outcome as before, b.outcome as after, a.run_id as before_run,
+       b.run_id as after_run
+from (select * from told where remote = $2 and executor = $3) a
+full join (select * from told where remote = $4 and executor = $5) b on b.grp = a.grp and b.test = a.test
+join ledger.names g on g.id = coalesce(a.grp, b.grp)
+join ledger.names t on t.id = coalesce(a.test, b.test)
+where a.outcome is distinct from b.outcome
+order by (coalesce(b.outcome, '') = 'fail') desc, (coalesce(a.outcome, '') = 'fail') desc, 1, 2 limit $6
+
+-- labs_of_cut --
+-- cut bigint
+select distinct remote, executor from ledger.public_runs_v where cut_id = $1 order by 1, 2 limit 200

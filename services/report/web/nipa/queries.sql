@@ -196,11 +196,6 @@ join ingest.patches_v k on k.id = p.patch_id
 join ingest.series_v s on s.id = k.series_id
 order by p.id
 
--- delta --
--- name text
-select c.id, c.project, c.stream, c.name, c.base, c.commit, c.merges, c.public_url, c.slot from branch.cuts_v c
-where c.name = $1 and c.purpose <> 'try' order by c.id desc limit 1
-
 -- delta_before --
 -- project text, stream text, id bigint
 select c.id, c.project, c.stream, c.name, c.base, c.commit, c.merges, c.public_url, c.slot from branch.cuts_v c
@@ -214,12 +209,6 @@ select c.name from branch.cuts_v c
 where c.project = $1 and c.stream = $2 and c.id > $3 and c.purpose in ('scheduled', 'by-hand')
   and c.announced is not null
 order by c.id limit 1
-
--- delta_series --
--- cuts bigint[]
-select x.cut_id, s.id, s.title, s.version, s.author_name, s.state from branch.selections_v x
-join ingest.series_v s on s.id = x.series_id
-where x.cut_id = any($1::bigint[]) and x.decision = 'take' order by x.cut_id, x.position limit 5000
 
 -- device_scores --
 -- Of each lab the newest word of its machine, and how many of its tests are steady.

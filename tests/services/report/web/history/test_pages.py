@@ -1,12 +1,14 @@
 """What the pages of histories say of forty branches."""
 
+from datetime import UTC, datetime
 from typing import Any
 from xml.etree.ElementTree import fromstring
 
 import httpx
 import pytest
 
-from tests.services.report.web.history.builders import name_of
+from services.report.store import ReportStore
+from tests.services.report.web.history.builders import Past, a_run, name_of
 from tests.services.report.web.history.conftest import CRASH, Weeks
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -156,3 +158,52 @@ async def test_what_is_asked_wrongly_is_told(weeks: Weeks, path: str, status: in
         answer = await http.get(path)
     assert answer.status_code == status
     assert word in answer.text
+
+
+async def test_two_branches_are_compared_by_tests_series_and_trees(weeks: Weeks) -> None:
+    found = await ask(weeks, "/compare.json", after=name_of(38), before=name_of(33))
+    assert [(r["test"], r["before"], r["after"], r["change"]) for r in found["rows"]] == [
+        ("gro.sh", "pass", "fail", "broke"), ("psp.py", "pass", "fail", "broke"), ("tls", "pass", "fail", "broke"),
+    ]  # fmt: skip
+    assert found["sentence"] == "Of the tests, 3 began to fail."
+    assert [[s["id"] for s in found["series"][kind]] for kind in ("came", "went", "stayed")] == [
+        [weeks.jane], [], [weeks.other],
+    ]  # fmt: skip
+    assert [(t["tree"], t["head"] == t["then"]) for t in found["trees"]] == [("base", True), ("net", True)]
+    page = await ask(weeks, "/compare", after=name_of(38), before=name_of(33))
+    assert "Of the tests, 3 began to fail." in page
+    assert "1 came, 0 went, 1 stayed" in page
+
+
+async def test_without_another_a_branch_is_compared_with_the_one_before(weeks: Weeks) -> None:
+    found = await ask(weeks, "/compare.json", after=name_of(34))
+    assert found["before"] == name_of(33)
+    assert [(r["test"], r["change"]) for r in found["rows"]] == [("psp.py", "broke")]
+    again = await ask(weeks, "/compare.json", after=name_of(33), before=name_of(34))
+    assert again["sentence"] == "Of the tests, 1 no longer fail."
+
+
+async def test_two_labs_are_compared_on_one_branch(weeks: Weeks) -> None:
+    past = Past({"gro.sh": "pp", "psp.py": "ff", "only.sh": "pp"}, remote="lab-x", executor="cx7")
+    run = await a_run(weeks.owner, weeks.cuts[-1], name_of(39), past, 1, datetime.now(UTC))
+    async with weeks.owner.acquire() as conn, conn.transaction():
+        await ReportStore().roll_up_run(conn, run)
+    found = await ask(weeks, "/compare.json", after=name_of(39), lab="metal/vmksft-net", **{"with": "lab-x/cx7"})
+    assert {(r["test"], r["before"], r["after"]) for r in found["rows"]} == {
+        ("gro.sh", "fail", "pass"), ("only.sh", None, "pass"), ("tls", "flaky", None), ("udpgso.sh", "pass", None),
+        ("xfrm.sh", "skip", None),
+    }  # fmt: skip
+    assert "lab-x/cx7" in await ask(
+        weeks, "/compare", after=name_of(39), lab="metal/vmksft-net", **{"with": "lab-x/cx7"}
+    )
+
+
+@pytest.mark.parametrize(("query", "status", "word"), [
+    ("", 400, "which branch"), ("?after=none", 404, "no branch none"),
+    (f"?after={name_of(0)}", 400, "first of its stream"),
+    (f"?after={name_of(9)}&lab=metal", 400, "remote/executor"), (f"?after={name_of(9)}&lab=a/b", 400, "with:"),
+])  # fmt: skip
+async def test_what_cannot_be_compared_is_told(weeks: Weeks, query: str, status: int, word: str) -> None:
+    async with httpx.AsyncClient(base_url=weeks.url) as http:
+        answer = await http.get(f"/compare{query}")
+    assert (answer.status_code, word in answer.text) == (status, True), answer.text
