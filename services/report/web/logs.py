@@ -6,96 +6,24 @@ text that a browser must not sniff, in a sandbox.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from aiohttp import web
 
 from services.report.web.filters import key, number
 from services.report.web.front import FRONT, Front, as_page
+from services.report.web.log_text import WINDOW, Window, outline, parts, search, window_of
 from services.report.web.runs import load_run
 from services.report.web.series import find
 from shared.blobs.pack import member, names
 from shared.errors import Missing, NetciError
-from shared.formats.clean import plain
 from shared.web.headers import SANDBOX
 
-WINDOW = 5000
-"""Lines on one page."""
-LINE = 4000
-"""Characters shown of one line."""
-HELD = 4 << 20
-"""Bytes of lines on one page, as far as whole lines go."""
+WORD = 200
+"""Letters of what is looked for."""
 PATIENCE = 60.0
 """Seconds that a reader may take for one piece of a file."""
 
 AS_IT_IS = {"Content-Security-Policy": SANDBOX, "Content-Type": "text/plain; charset=utf-8"}
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Lines `first` to `last` (from 1) of `total`."""
-
-    lines: tuple[tuple[int, str, str], ...]
-    first: int
-    last: int
-    total: int
-
-
-def window(data: bytes, first: int, most: int = WINDOW) -> Window:
-    """Part of a log as (number, kind, harmless text). `kind` colours what TAP says: ok, not-ok, skip or ""."""
-    return window_of(lambda: iter((data,)), first, most)
-
-
-def window_of(read: Callable[[], Iterator[bytes]], first: int, most: int = WINDOW) -> Window:
-    """The same of a log that `read` gives in pieces: no more of it is held than is shown."""
-    lines, total = _lines(read(), first, most)
-    if first > max(1, total):
-        first = max(1, total)
-        lines, total = _lines(read(), first, most)
-    shown = tuple((number, *_line(bytes(line))) for number, line in lines.items())
-    return Window(shown, first, first + len(shown) - 1, total)
-
-
-def _lines(pieces: Iterable[bytes], first: int, most: int) -> tuple[dict[int, bytearray], int]:
-    """Lines from `first` on by number, `most` of them or some `HELD` bytes, and how many there are in all."""
-    lines: dict[int, bytearray] = {}
-    number, last, held, whole = 1, first + most - 1, 0, True
-    for piece in filter(None, pieces):
-        whole = piece.endswith(b"\n")
-        count = piece.count(b"\n")
-        if number > last or number + count < first:
-            number += count
-            continue
-        for index, part in enumerate(piece.split(b"\n")):
-            number += index > 0
-            if first <= number <= last:
-                line = lines.setdefault(number, bytearray())
-                held -= len(line)
-                line += part[: LINE * 4 + 1 - len(line)]
-                held += len(line)
-                last = last if held <= HELD else number
-    total = number - whole
-    lines.pop(total + 1, None)
-    return lines, total
-
-
-def _line(raw: bytes) -> tuple[str, str]:
-    text = raw[: LINE * 4].decode("utf-8", "replace").rstrip("\r")
-    more = " […]" if len(text) > LINE or len(raw) > LINE * 4 else ""
-    text = "    ".join(plain(part) for part in text[:LINE].split("\t"))
-    return kind_of_line(text), text + more
-
-
-def kind_of_line(text: str) -> str:
-    """What a line of TAP says, at any depth of nesting."""
-    bare = text.lstrip("# ")
-    if bare.startswith("not ok "):
-        return "not-ok"
-    if bare.startswith("ok "):
-        return "skip" if "# SKIP" in bare.upper() else "ok"
-    if "Call Trace:" in text or "BUG: " in text or "WARNING: CPU" in text or "Kernel panic" in text:
-        return "not-ok"
-    return ""
 
 
 def raw(data: bytes) -> web.Response:
@@ -113,20 +41,28 @@ def _first(request: web.Request) -> int:
 async def show(
     request: web.Request, data: bytes, title: str, back: str, what: str, beside: Iterable[str] = ()
 ) -> web.Response:
-    """`data` as asked for: ``?raw=1``, or a page that begins at line ``?from=`` and leads to what is `beside` it."""
+    """`data` as asked for: ``?raw=1``, or a page (`_page`)."""
     if _is_raw(request):
         return raw(data)
-    part = await asyncio.to_thread(window, data, _first(request))
-    return _page(request, part, len(data), title, back, what, beside)
+    return await _page(request, lambda: iter((data,)), len(data), title, back, what, beside)
 
 
-def _page(
-    request: web.Request, part: Window, size: int, title: str, back: str, what: str, beside: Iterable[str] = ()
-) -> web.Response:
-    front = request.app[FRONT]
-    values = {"window": part, "title": title, "back": back, "what": what, "here": request.path, "size": size}
-    values |= {"beside": [(name.rpartition("/")[2], name) for name in beside]}
-    return as_page(front, "log.html", values | {"most": WINDOW}, request.path_qs)
+async def _page(
+    request: web.Request, read: Callable[[], Iterator[bytes]], size: int, title: str, back: str, what: str,
+    beside: Iterable[str] = (),
+) -> web.Response:  # fmt: skip
+    """A page that begins at line ``?from=``, or has the lines with the word ``?q=``; it leads to what failed in all of
+    the log, and to what is `beside` it.
+    """
+    front, word = request.app[FRONT], request.query.get("q", "").strip()[:WORD]
+    part = await asyncio.to_thread(window_of, read, _first(request)) if not word else Window((), 1, 0, 0)
+    values = {
+        "window": part, "title": title, "back": back, "what": what, "here": request.path, "size": size,
+        "parts": parts(part.lines), "q": word, "found": await asyncio.to_thread(search, read(), word) if word else None,
+        "outline": await asyncio.to_thread(outline, read()), "most": WINDOW,
+        "beside": [(name.rpartition("/")[2], name) for name in beside],
+    }  # fmt: skip
+    return as_page(front, "log.html", values, request.path_qs)
 
 
 async def run_log(request: web.Request) -> web.StreamResponse:
@@ -143,10 +79,7 @@ async def run_log(request: web.Request) -> web.StreamResponse:
     if _is_raw(request):
         return await _stream(request, artifact["sha256"], artifact["size"])
     async with front.logs:
-        part = await asyncio.to_thread(
-            window_of, lambda: front.floor.blobs.pieces(artifact["sha256"]), _first(request)
-        )  # fmt: skip
-    return _page(request, part, artifact["size"], *words)
+        return await _page(request, lambda: front.floor.blobs.pieces(artifact["sha256"]), artifact["size"], *words)
 
 
 async def _stream(request: web.Request, sha256: str, size: int) -> web.StreamResponse:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from services.report.web.logs import HELD, LINE, kind_of_line, window, window_of
+from services.report.web.log_text import HELD, LINE, kind_of_line, outline, parts, search, window, window_of
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from services.report.web.logs import HELD, LINE, kind_of_line, window, window_of
         ("ok 1 tls", "ok"),
         ("# # not ok 3 x", "not-ok"),
         ("ok 2 x # skip no device", "skip"),
-        ("[  1.0] BUG: KASAN: x", "not-ok"),
+        ("[  1.0] BUG: KASAN: x", "crash"),
         ("okay", ""),
     ],
 )
@@ -59,3 +59,65 @@ def test_a_page_holds_only_so_much() -> None:
     part = window_of(lambda: (line for _ in range(2000)), 1)
     assert part.last == HELD // (LINE * 4) + 1
     assert part.total == 2000
+
+
+LOG = b"""TAP version 13
+1..3
+# timeout set to 300
+# first
+# second
+# third
+ok 1 selftests: net: tls
+# one
+not ok 2 selftests: net: gro # exit=1
+# # ok 1 deep
+# a
+# b
+# c
+ok 3 selftests: net: psp # SKIP no device
+[   12.3] ------------[ cut here ]------------
+"""
+
+
+def test_an_outline_has_all_that_failed_by_its_line() -> None:
+    found = outline([LOG])
+    assert found.counts == {"ok": 2, "not-ok": 1, "skip": 1}
+    assert found.failures == (
+        (9, "not ok 2 selftests: net: gro # exit=1"), (15, "[   12.3] ------------[ cut here ]------------"),
+    )  # fmt: skip
+
+
+def test_what_passed_is_folded_under_its_point_and_what_failed_is_not() -> None:
+    made = parts(window(LOG, 1).lines)
+    assert [(p.folded, p.title, p.lines[0][0], p.lines[-1][0]) for p in made] == [
+        (True, "ok 1 selftests: net: tls", 1, 6), (False, "", 7, 7), (False, "", 8, 9),
+        (True, "ok 3 selftests: net: psp # SKIP no device", 10, 13), (False, "", 14, 14), (False, "", 15, 15),
+    ]  # fmt: skip
+
+
+@given(some.lists(some.sampled_from(["ok 1 a", "# ok 1 b", "not ok 2 c", "# text", "    ok 1 d", "x"]), max_size=40))
+def test_folding_loses_no_line_and_keeps_their_order(texts: list[str]) -> None:
+    lines = window("\n".join(texts).encode(), 1).lines
+    assert [line for part in parts(lines) for line in part.lines] == list(lines)
+    assert all(line[1] not in ("not-ok", "crash") for part in parts(lines) if part.folded for line in part.lines)
+
+
+@given(
+    some.lists(
+        some.sampled_from([b"", b"not ok 1 a", b"\n", b"b not\n", b"\n\nnot ok 2", b" x\nBUG: y\n"]), max_size=12
+    ),
+    some.integers(1, 30),
+)
+def test_outlines_and_searches_do_not_depend_on_pieces(pieces: list[bytes], size: int) -> None:
+    whole = b"".join(pieces)
+    cut = [whole[n : n + size] for n in range(0, len(whole), size)]
+    assert outline(cut) == outline([whole])
+    lines = whole.split(b"\n")
+    expected = [n for n, line in enumerate(lines, 1) if b"not" in line]
+    assert [line[0] for line in search(cut, "NOT").lines] == expected == [n for n, *_ in search([whole], "not").lines]
+
+
+def test_a_line_without_end_is_looked_at_as_far_as_it_is_shown() -> None:
+    found = search((b"x" * (1 << 20) for _ in range(40)), "x")
+    assert (found.total, found.all_of_it) == (1, True)
+    assert not search((b"y\n" * (1 << 20) for _ in range(40)), "x").all_of_it
