@@ -9,6 +9,7 @@ from typing import Any
 
 from services.report.by_hand import Word, say
 from services.report.hooks import cli as hooks
+from services.report.known import cli as known
 from services.report.rebuild import rebuild_rollups
 from services.report.stability.counting import rebuild_stability
 from services.report.store import SQL
@@ -33,6 +34,7 @@ def add(subparsers: Subparsers) -> None:
     _add_dead(subparsers)
     _add_rebuild(subparsers)
     hooks.add(subparsers)
+    known.add(subparsers)
 
 
 def _add_pauses(subparsers: Subparsers) -> None:

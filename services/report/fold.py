@@ -97,6 +97,7 @@ class BranchVerdict:
     skipped: int = 0
     warned: int = 0
     infra: int = 0
+    known: int = 0
     missing: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
     wait_until: datetime | None = None
@@ -127,7 +128,7 @@ def fold(facts: CutFacts, patience: Patience, now: datetime) -> BranchVerdict:
     return BranchVerdict(
         state=state, text=_text(facts.branch, state, total, missing, patience), tests=total.tests,
         failing=total.failed, flaky=total.flaky, skipped=total.skipped, warned=total.warned, infra=total.infra,
-        missing=missing, reasons=tuple(_reasons(shares)), wait_until=max(waits, default=None),
+        known=total.known, missing=missing, reasons=tuple(_reasons(shares)), wait_until=max(waits, default=None),
     )  # fmt: skip
 
 
@@ -172,6 +173,7 @@ def _total(rollups: Iterable[Rollup]) -> Rollup:
         total = Rollup(
             passed=total.passed + r.passed, failed=total.failed + r.failed, skipped=total.skipped + r.skipped,
             warned=total.warned + r.warned, flaky=total.flaky + r.flaky, infra=total.infra + r.infra,
+            known=total.known + r.known,
         )  # fmt: skip
     return total
 
@@ -210,6 +212,10 @@ def _of_rollup(lab: Lab, rollup: Rollup) -> Iterable[Reason]:
         names = ", ".join(f"{t.group}/{t.test}" if t.group else t.test for t in rollup.failing[:5])
         more = f" and {rollup.failed - 5} more" if rollup.failed > 5 else ""
         yield Reason("failing", f"{lab.name}: {rollup.failed} failing: {names}{more}")
+    if rollup.known:
+        names = ", ".join(f"{name.group}/{name.test} (issue {issue})" for name, issue in rollup.known_tests[:5])
+        more = f" and {rollup.known - 5} more" if rollup.known > 5 else ""
+        yield Reason("known", f"{lab.name}: {rollup.known} known, not counted: {names}{more}")
     if rollup.infra:
         yield Reason("partial", f"{lab.name}: {rollup.infra} tests not judged, as the machines failed or time was up")
     if rollup.flaky:
@@ -220,6 +226,8 @@ def _text(branch: str, state: BranchState, total: Rollup, missing: Sequence[str]
     counts = [f"tests: {total.tests}"]
     if total.failed:
         counts.append(f"failing: {total.failed}")
+    if total.known:
+        counts.append(f"known: {total.known}")
     if state is BranchState.WARNING and total.warned:
         counts.append(f"warnings: {total.warned}")
     if state is BranchState.WARNING and total.skipped and patience.skips_warn:

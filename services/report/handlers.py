@@ -91,4 +91,6 @@ class Handling:
 
     async def roll_up(self, work: Work) -> None:
         async with settle(self._pool, work) as conn:
-            await self._store.roll_up_run(conn, int(work.payload["run"]))
+            cut = await self._store.roll_up_run(conn, int(work.payload["run"]))
+            if cut is not None and work.payload.get("fold"):
+                await want_fold(conn, cut, LATER)

@@ -13,7 +13,8 @@ select id, project, stream, name, purpose, state, announced from branch.cuts_v w
 -- cut bigint
 -- In one order for all: who sums several runs holds their labs until the end.
 select r.id, r.day, r.remote, r.executor, r.attempt, r.state, coalesce(r.cause, '') as cause, r.reason, r.expected_end,
-       u.run_id is not null as rolled, u.passed, u.failed, u.skipped, u.warned, u.flaky, u.infra, u.failing
+       u.run_id is not null as rolled, u.passed, u.failed, u.skipped, u.warned, u.flaky, u.infra, u.failing,
+       u.known, u.known_tests
 from ledger.runs r left join report.rollups u on u.run_id = r.id
 where r.cut_id = $1 and not r.trial order by r.remote, r.executor, r.attempt
 
@@ -38,13 +39,15 @@ select grp, test, attempt, result, cause, seconds, crashes from ledger.cases_v w
 
 -- save_rollup --
 -- run bigint, cut bigint, tests integer, passed integer, failed integer, skipped integer, warned integer,
--- flaky integer, infra integer, failing jsonb, flakes jsonb
-insert into report.rollups (run_id, cut_id, tests, passed, failed, skipped, warned, flaky, infra, failing, flakes, started)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (select started from ledger.runs where id = $1))
+-- flaky integer, infra integer, failing jsonb, flakes jsonb, known integer, known_tests jsonb
+insert into report.rollups (run_id, cut_id, tests, passed, failed, skipped, warned, flaky, infra, failing, flakes, known,
+                            known_tests, started)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, (select started from ledger.runs where id = $1))
 on conflict (run_id) do update
 set tests = excluded.tests, passed = excluded.passed, failed = excluded.failed, skipped = excluded.skipped,
     warned = excluded.warned, flaky = excluded.flaky, infra = excluded.infra, failing = excluded.failing,
-    flakes = excluded.flakes, started = excluded.started, made = now()
+    flakes = excluded.flakes, known = excluded.known, known_tests = excluded.known_tests, started = excluded.started,
+    made = now()
 
 -- forget_renderings --
 -- run bigint
@@ -104,15 +107,15 @@ select id from ledger.runs where ($1::bigint is null or id > $1) and state = 'do
 -- save_branch --
 -- cut bigint, project text, stream text, branch text, state text, settled boolean, text text, tests integer,
 -- failing integer, flaky integer, skipped integer, warned integer, infra integer, missing text[], reasons jsonb,
--- wait_until timestamptz, folded timestamptz
+-- wait_until timestamptz, folded timestamptz, known integer
 insert into report.branches (cut_id, project, stream, branch, state, settled, text, tests, failing, flaky, skipped,
-                             warned, infra, missing, reasons, wait_until, folded)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                             warned, infra, missing, reasons, wait_until, folded, known)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 on conflict (cut_id) do update
 set state = excluded.state, settled = excluded.settled, text = excluded.text, tests = excluded.tests,
     failing = excluded.failing, flaky = excluded.flaky, skipped = excluded.skipped, warned = excluded.warned,
     infra = excluded.infra, missing = excluded.missing, reasons = excluded.reasons,
-    wait_until = excluded.wait_until, folded = excluded.folded
+    wait_until = excluded.wait_until, folded = excluded.folded, known = excluded.known
 
 -- cuts_to_fold --
 -- since timestamptz

@@ -4,7 +4,7 @@ Pure; rebuilt from the ledger at will.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from services.report.flakes import Attempt, Outcome, Standing, judge
@@ -29,7 +29,9 @@ class TestName:
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """`tests` counts what could be judged: passed, failed, skipped and warned; `infra` is beside it."""
+    """`tests` counts what could be judged: passed, failed, skipped, warned and known; `infra` is beside it. `known` are
+    failures that do not count; `known_tests` has them with the numbers of their known issues.
+    """
 
     passed: int = 0
     failed: int = 0
@@ -39,10 +41,12 @@ class Rollup:
     infra: int = 0
     failing: tuple[TestName, ...] = ()
     flakes: tuple[TestName, ...] = ()
+    known: int = 0
+    known_tests: tuple[tuple[TestName, int], ...] = ()
 
     @property
     def tests(self) -> int:
-        return self.passed + self.failed + self.skipped + self.warned
+        return self.passed + self.failed + self.skipped + self.warned + self.known
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +82,20 @@ def _outcome(name: TestName, cases: list[Case]) -> TestOutcome:
     return TestOutcome(name, judged, cases[-1].seconds, tuple(crashes))
 
 
-def roll_up(found: Iterable[TestOutcome]) -> Rollup:
-    """Sum what the tests of one run came to."""
+def roll_up(found: Iterable[TestOutcome], known: Mapping[TestName, int] | None = None) -> Rollup:
+    """Sum what the tests of one run came to; failures that are `known`, by their issues, are counted apart."""
+    known = known or {}
     outcomes = {one.name: one.outcome for one in found}
     counts = Counter(outcome.standing for outcome in outcomes.values())
-    failing = _named(name for name, outcome in outcomes.items() if outcome.standing is Standing.FAIL)
+    failing = _named(
+        name for name, outcome in outcomes.items() if outcome.standing is Standing.FAIL and name not in known
+    )
     flakes = _named(name for name, outcome in outcomes.items() if outcome.flaky)
     return Rollup(
-        passed=counts[Standing.PASS], failed=counts[Standing.FAIL], skipped=counts[Standing.SKIP],
+        passed=counts[Standing.PASS], failed=counts[Standing.FAIL] - len(known), skipped=counts[Standing.SKIP],
         warned=counts[Standing.WARN], flaky=len(flakes), infra=counts[Standing.INFRA],
-        failing=failing[:NAMES], flakes=flakes[:NAMES],
+        failing=failing[:NAMES], flakes=flakes[:NAMES], known=len(known),
+        known_tests=tuple((name, known[name]) for name in _named(known)[:NAMES]),
     )  # fmt: skip
 
 

@@ -3,12 +3,13 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from services.report.compose import Clash
 from services.report.fold import BranchVerdict, Lab, Reason, RunFacts
 from services.report.hide import hide_addresses
+from services.report.known.store import known_in_run
 from services.report.rollup import Rollup, TestName, TestOutcome, outcomes, roll_up
 from services.report.stability.counting import alone_with_lab, count_once
 from services.report.verdicts import Key, Verdict
@@ -95,12 +96,13 @@ class ReportStore:
     async def make_rollup(self, conn: Connection, run: int, day: Any, cut: int | None) -> Rollup:
         """Sum a closed run from its cases, keep the sum, and count it into the stability of its tests once."""
         found = outcomes([_case(r) for r in await conn.fetch(SQL["run_tests"], day, run)])
-        rollup = roll_up(found)
         # One lab's runs one after the other, before any row is touched: they count on the same rows.
         await alone_with_lab(conn, run)
+        rollup = roll_up(found, await known_in_run(conn, run, found, datetime.now(UTC)))
         await conn.execute(
             SQL["save_rollup"], run, cut, rollup.tests, rollup.passed, rollup.failed, rollup.skipped, rollup.warned,
             rollup.flaky, rollup.infra, [t.as_json() for t in rollup.failing], [t.as_json() for t in rollup.flakes],
+            rollup.known, [name.as_json() | {"issue": issue} for name, issue in rollup.known_tests],
         )  # fmt: skip
         await self._project(conn, run, found)
         await count_once(conn, run)
@@ -116,11 +118,13 @@ class ReportStore:
         ]  # fmt: skip
         await conn.execute(SQL["save_outcomes"], run, *columns)
 
-    async def roll_up_run(self, conn: Connection, run: int) -> None:
-        """The same by id; an open or unknown run is left alone."""
+    async def roll_up_run(self, conn: Connection, run: int) -> int | None:
+        """The same by id; an open or unknown run is left alone. Returns the cut that it is of."""
         row = await conn.fetchrow(SQL["run_day"], run)
-        if row is not None and row["state"] == "done":
-            await self.make_rollup(conn, run, row["day"], row["cut_id"])
+        if row is None or row["state"] != "done":
+            return None
+        await self.make_rollup(conn, run, row["day"], row["cut_id"])
+        return row["cut_id"]  # type: ignore[no-any-return]
 
     async def given_up(self, conn: Connection, cut: int) -> dict[tuple[str, str], str]:
         """Executors that will not run this cut, and why."""
@@ -132,7 +136,7 @@ class ReportStore:
         await conn.execute(
             SQL["save_branch"], cut.id, cut.project, cut.stream, cut.name, str(v.state), v.settled, v.text, v.tests,
             v.failing, v.flaky, v.skipped, v.warned, v.infra, list(v.missing), [r.as_json() for r in v.reasons],
-            v.wait_until, now,
+            v.wait_until, now, v.known,
         )  # fmt: skip
 
     async def chosen(self, conn: Connection, cut: Cut) -> list[Chosen]:
@@ -191,8 +195,10 @@ def _case(row: Record) -> Case:
 
 def _rollup(row: Record) -> Rollup:
     failing = tuple(TestName(t["group"], t["test"]) for t in row["failing"])
+    known = tuple((TestName(t["group"], t["test"]), t["issue"]) for t in row["known_tests"])
     return Rollup(
-        row["passed"], row["failed"], row["skipped"], row["warned"], row["flaky"], row["infra"], failing
+        row["passed"], row["failed"], row["skipped"], row["warned"], row["flaky"], row["infra"], failing,
+        known=row["known"], known_tests=known,
     )  # fmt: skip
 
 

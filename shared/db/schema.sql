@@ -1532,6 +1532,7 @@ CREATE TABLE report.branches (
     reasons jsonb DEFAULT '[]'::jsonb NOT NULL,
     wait_until timestamp with time zone,
     folded timestamp with time zone DEFAULT now() NOT NULL,
+    known integer DEFAULT 0 NOT NULL,
     CONSTRAINT branches_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'success'::text, 'warning'::text, 'red'::text, 'infra'::text])))
 );
 
@@ -1633,6 +1634,44 @@ CREATE VIEW report.known_bad_v AS
      JOIN ledger.names u ON ((u.id = s.subtest)))
   WHERE (s.broken_cur >= 5);
 
+CREATE TABLE report.known_hits (
+    issue_id bigint NOT NULL,
+    run_id bigint NOT NULL,
+    grp integer NOT NULL,
+    test integer NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE report.known_issues (
+    id bigint NOT NULL,
+    project text NOT NULL,
+    stream text DEFAULT ''::text NOT NULL,
+    remote text DEFAULT ''::text NOT NULL,
+    executor text DEFAULT ''::text NOT NULL,
+    grp text DEFAULT ''::text NOT NULL,
+    test text DEFAULT ''::text NOT NULL,
+    crash text DEFAULT ''::text NOT NULL,
+    reason text NOT NULL,
+    link text DEFAULT ''::text NOT NULL,
+    owner text NOT NULL,
+    expires timestamp with time zone NOT NULL,
+    made timestamp with time zone DEFAULT now() NOT NULL,
+    made_by text NOT NULL,
+    ended timestamp with time zone,
+    ended_by text DEFAULT ''::text NOT NULL,
+    CONSTRAINT known_issues_check CHECK (((test <> ''::text) OR (crash <> ''::text))),
+    CONSTRAINT known_issues_check1 CHECK ((expires <= (made + '366 days'::interval)))
+);
+
+ALTER TABLE report.known_issues ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME report.known_issues_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE report.outcomes (
     run_id bigint NOT NULL,
     grp integer NOT NULL,
@@ -1710,7 +1749,9 @@ CREATE TABLE report.rollups (
     flakes jsonb DEFAULT '[]'::jsonb NOT NULL,
     made timestamp with time zone DEFAULT now() NOT NULL,
     started timestamp with time zone,
-    projected boolean DEFAULT false NOT NULL
+    projected boolean DEFAULT false NOT NULL,
+    known integer DEFAULT 0 NOT NULL,
+    known_tests jsonb DEFAULT '[]'::jsonb NOT NULL
 );
 
 CREATE TABLE report.stability_brought (
@@ -1980,6 +2021,12 @@ ALTER TABLE ONLY report.devices
 ALTER TABLE ONLY report.hooks
     ADD CONSTRAINT hooks_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY report.known_hits
+    ADD CONSTRAINT known_hits_pkey PRIMARY KEY (run_id, grp, test, issue_id);
+
+ALTER TABLE ONLY report.known_issues
+    ADD CONSTRAINT known_issues_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY report.outcomes
     ADD CONSTRAINT outcomes_pkey PRIMARY KEY (run_id, grp, test);
 
@@ -2130,6 +2177,10 @@ CREATE INDEX deliveries_sending ON report.deliveries USING btree (hook_id) WHERE
 
 CREATE INDEX hooks_remote ON report.hooks USING btree (remote);
 
+CREATE INDEX known_hits_issue ON report.known_hits USING btree (issue_id, at DESC);
+
+CREATE INDEX known_issues_active ON report.known_issues USING btree (project) WHERE (ended IS NULL);
+
 CREATE INDEX outcomes_bad ON report.outcomes USING btree (cut_id) WHERE (outcome = ANY (ARRAY['fail'::text, 'flaky'::text]));
 
 CREATE INDEX outcomes_crashes ON report.outcomes USING gin (crashes) WHERE (crashes <> '{}'::text[]);
@@ -2228,6 +2279,9 @@ ALTER TABLE ONLY report.counted
 
 ALTER TABLE ONLY report.deliveries
     ADD CONSTRAINT deliveries_hook_id_fkey FOREIGN KEY (hook_id) REFERENCES report.hooks(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY report.known_hits
+    ADD CONSTRAINT known_hits_issue_id_fkey FOREIGN KEY (issue_id) REFERENCES report.known_issues(id);
 
 ALTER TABLE ONLY report.rollups
     ADD CONSTRAINT rollups_run_id_fkey FOREIGN KEY (run_id) REFERENCES ledger.runs(id);
@@ -2653,6 +2707,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.stability TO netci_report;
 
 GRANT SELECT ON TABLE report.known_bad_v TO netci_executor;
 GRANT SELECT ON TABLE report.known_bad_v TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.known_hits TO netci_report;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.known_issues TO netci_report;
+
+GRANT USAGE ON SEQUENCE report.known_issues_id_seq TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE report.outcomes TO netci_report;
 

@@ -82,6 +82,7 @@ class Run(BaseModel):
     counts_for_verdict: bool
     checks: list[Row]
     tests: list[Row]
+    known: dict[str, Row]
     done: int
     cut_off: bool
     artifacts: list[Row]

@@ -17,6 +17,7 @@ from services.report.web import (
     events,
     feeds,
     follow,
+    known,
     logs,
     mine,
     nipa,
@@ -24,12 +25,13 @@ from services.report.web import (
     remotes,
     runs,
     series,
+    signing,
     status,
     webhooks,
 )
 from services.report.web.charts import durations
 from services.report.web.fresh import Fresh
-from services.report.web.front import FRONT, Front, Page, page, twin
+from services.report.web.front import FRONT, NOBODY, Front, Page, page, twin
 from services.report.web.history import compare, crash, flakes, matrix, test
 from services.report.web.store import Reading
 from services.report.web.words import FILTERS, badge
@@ -93,6 +95,7 @@ TWINS: tuple[tuple[str, Page], ...] = (
     ("/crashes.json", crash.crashes),
     ("/crash.json", crash.crash),
     ("/compare.json", compare.compare),
+    ("/known.json", known.known),
     ("/mine.json", mine.mine),
     ("/remotes.json", remotes.remotes),
     ("/remotes/{name}.json", remotes.remote),
@@ -116,6 +119,8 @@ def add_routes(app: web.Application) -> None:
     get("/series/{key:.+}/log/{revision:[0-9]+}", logs.applied_log)
     get("/branch/{name}/log/{series:[0-9]+}", logs.selection_log)
     nipa.add_routes(app)
+    signing.add_routes(app)
+    known.add_routes(app)
     for path, told in feeds.FEEDS:
         get(path, feeds.feed(told))
     for path, drawn in badges.BADGES:
@@ -123,10 +128,10 @@ def add_routes(app: web.Application) -> None:
     for path, make in TWINS:
         get(path, twin(make))
     for path, template, make in PAGES:
-        get(path, page(template, make))
+        get(path, page(template, make, signing.who))
 
 
-FRONTED: tuple[Endpoint[Any], ...] = (*api.ENDPOINTS, *nipa.ENDPOINTS, *recheck.ENDPOINTS)
+FRONTED: tuple[Endpoint[Any], ...] = (*api.ENDPOINTS, *nipa.ENDPOINTS, *recheck.ENDPOINTS, *known.ENDPOINTS)
 
 
 def described() -> tuple[Endpoint[Any], ...]:
@@ -160,7 +165,7 @@ def build(floor: Floor, hub: Hub, ready: Ready | None = None, describe: Describe
         floor, reading, pages, Fresh(floor.bells), stream, cache(lambda: told(floor.settings.public_url))
     )
     app[ERROR_PAGE] = lambda code, title, detail: pages.render(
-        "error.html", code=code, title=title, detail=detail, path=""
+        "error.html", code=code, title=title, detail=detail, path="", **NOBODY
     )
     assets.mount(app)
     mount(app, FRONTED, lambda: app[FRONT], gate)

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from services.report.web.front import Front
+from services.report.web.signing import signed_in
 from shared.model.tokens import Token
 from shared.web.auth import TOKEN, Gate
 from shared.web.rates import Rates
@@ -11,10 +12,13 @@ _RATES = Rates()
 
 
 async def asker(front: Front, request: web.Request) -> Token | None:
-    """The token that is shown; None if none is. Raises Unauthorized for one that does not hold."""
+    """The token that is shown, or on a page who is signed in; None if nobody is. Raises Unauthorized for a token that
+    is shown and does not hold.
+    """
     if TOKEN in request:
         return request[TOKEN]
-    return await Gate(lambda: front.floor.pool, front.floor.clock, lambda: _RATES).token(request)
+    shown = await Gate(lambda: front.floor.pool, front.floor.clock, lambda: _RATES).token(request)
+    return shown or (await signed_in(front, request) if not request.path.startswith("/api/") else None)
 
 
 def owns(token: Token | None, remote: str) -> bool:

@@ -6,7 +6,9 @@ the bells, and for a second at most, as not everything rings.
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from shared.db.bells import CHANNELS, Bells
@@ -34,3 +36,38 @@ class Fresh:
                 # The state of before: what rang meanwhile may have been missed by the first of the queries.
                 self._state, self._until = state, self._clock() + GOOD_FOR
             return self._answer
+
+
+KEPT_FOR = 10.0
+MOST_KEPT = 200
+
+
+@dataclass
+class _Answer:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    until: float = 0.0
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Heavy:
+    """Answers that look back over weeks, each kept for some seconds, as weeks do not change in seconds. So many are
+    made at one time: a crowd that walks through all of them waits for itself, and for nobody else.
+    """
+
+    def __init__(self, at_once: int = 2, clock: Callable[[], float] = time.monotonic) -> None:
+        self._places = asyncio.Semaphore(at_once)
+        self._clock = clock
+        self._answers: OrderedDict[str, _Answer] = OrderedDict()
+
+    async def get(self, key: str, make: Callable[[], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any]:
+        """The answer to `key`; whoever asks while it is being made waits for that one."""
+        answer = self._answers.setdefault(key, _Answer())
+        self._answers.move_to_end(key)
+        while len(self._answers) > MOST_KEPT:
+            self._answers.popitem(last=False)
+        async with answer.lock:
+            if self._clock() >= answer.until:
+                async with self._places:
+                    answer.data = await make()
+                answer.until = self._clock() + KEPT_FOR
+            return answer.data

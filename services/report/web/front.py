@@ -14,7 +14,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from services.report.web.fresh import Fresh
+from services.report.web.fresh import Fresh, Heavy
 from services.report.web.store import Reading
 from shared.floor import Floor
 from shared.web.pages import Pages
@@ -34,6 +34,8 @@ class Front:
     """The OpenAPI document of all that this installation answers to."""
     logs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     """Packs of logs held at one time: each may be a quarter of a gigabyte."""
+    heavy: Heavy = field(default_factory=Heavy)
+    """Pages that look back over weeks."""
     bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Who asks for whole tables gets them in pieces; so many pieces are made at one time."""
 
@@ -68,17 +70,36 @@ def as_json(data: object, status: int = 200) -> web.Response:
     return web.Response(text=text, status=status, content_type="application/json", headers=headers)
 
 
+NOBODY: Data = {"holder": None, "csrf": "", "admin": False}
+"""Who looks at a page, where nobody is signed in."""
+
+
 def as_page(front: Front, template: str, data: Data, path: str) -> web.Response:
-    text = front.pages.render(template, **data, path=path)
-    return web.Response(text=text, content_type="text/html", charset="utf-8")
+    text = front.pages.render(template, **{**NOBODY, **data, "path": path})
+    response = web.Response(text=text, content_type="text/html", charset="utf-8")
+    if data.get("holder"):
+        # It shows what others may not see.
+        response.headers["Cache-Control"] = "private, no-cache"
+    return response
 
 
-def page(template: str, make: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler that shows `make`'s data in `template`."""
+def heavy(make: Page) -> Page:
+    """The same page, made for all who ask for the same within some seconds."""
+
+    async def kept(front: Front, request: web.Request) -> Data:
+        key = f"{make.__module__}.{make.__qualname__}?{request.query_string}"
+        return await front.heavy.get(key, lambda: make(front, request))
+
+    return kept
+
+
+def page(template: str, make: Page, who: Page | None = None) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler that shows `make`'s data in `template`; `who` tells who looks at it."""
 
     async def show(request: web.Request) -> web.Response:
         front = request.app[FRONT]
-        return as_page(front, template, await make(front, request), request.path_qs)
+        looks = await who(front, request) if who else NOBODY
+        return as_page(front, template, {**await make(front, request), **looks}, request.path_qs)
 
     return show
 

@@ -93,7 +93,7 @@ select coalesce(p.cut_id, r.cut_id) as cut_id, coalesce(p.remote, r.remote) as r
        coalesce(p.executor, r.executor) as executor, coalesce(p.state, '') as plan, coalesce(p.reason, '') as plan_reason,
        p.deadline, r.id, r.state, coalesce(r.cause, '') as cause, coalesce(r.reason, '') as reason, r.attempt,
        r.started, r.expected_end, r.ended, r.planned, u.tests, u.passed, u.failed, u.skipped, u.warned, u.flaky,
-       u.infra, coalesce(u.failing, '[]') as failing, coalesce(u.flakes, '[]') as flakes
+       u.infra, u.known, coalesce(u.failing, '[]') as failing, coalesce(u.flakes, '[]') as flakes
 from (select * from executor.plans_v where cut_id = any($1::bigint[])) p
 full join (select * from ledger.public_runs_v where cut_id = any($1::bigint[])) r
   on r.cut_id = p.cut_id and r.remote = p.remote and r.executor = p.executor

@@ -10,10 +10,11 @@ from aiohttp import web
 from services.report.compose import check_path
 from services.report.flakes import Attempt, Standing, judge
 from services.report.hide import hide_addresses
+from services.report.known.store import SQL as KNOWN
 from services.report.web.filters import key, number
 from services.report.web.front import Data, Front
 from services.report.web.status import word_of
-from services.report.web.store import Row
+from services.report.web.store import Reading, Row
 from shared.errors import Missing, Refused
 from shared.model.results import Cause, Result
 
@@ -46,11 +47,18 @@ async def run(front: Front, request: web.Request) -> Data:
         "checks": [one | {"path": check_path(one["context"], one["patch"])} for one in said],
         "counts_for_verdict": front.floor.settings.reports(row["remote"]),
         "tests": fold_attempts(tests, subtests),
+        "known": await known_of_run(front, row["id"]),
         "done": len({(t["grp"], t["test"]) for t in tests}),
         "cut_off": len(tests) == MOST_TESTS or len(subtests) == MOST_SUBTESTS,
         "device": facts_of(row["device"]),
         "artifacts": [{"name": a["name"], "size": a["size"]} for a in artifacts],
     }
+
+
+async def known_of_run(front: Front, run: int) -> dict[str, Row]:
+    """The known issues of a run by `group/test`: what failed, and does not count."""
+    rows = await Reading(front.floor.pool, KNOWN).rows("hits_of_run", run)
+    return {f"{one['grp']}/{one['test']}": {k: one[k] for k in ("id", "reason", "link", "expires")} for one in rows}
 
 
 def facts_of(device: Any) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from services.report.web.changes import base_changes, series_changes
-from services.report.web.front import Data, Front
+from services.report.web.front import Data, Front, heavy
 from services.report.web.history.reading import Lab, reading_of
 from services.report.web.store import Row
 from shared.errors import Missing, Refused
@@ -16,6 +16,7 @@ MOST = 1000
 NAME = 300
 
 
+@heavy
 async def compare(front: Front, request: web.Request) -> Data:
     """Branch `before` against branch `after`; or on the branch `after` the lab `lab` against the lab `with`, each as
     remote/executor. Raises Refused and Missing.

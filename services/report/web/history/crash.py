@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from services.report.web.front import Data, Front
+from services.report.web.front import Data, Front, heavy
 from services.report.web.history.reading import reading_of
 from shared.errors import Missing, Refused
 
@@ -13,12 +13,14 @@ MOST = 200
 TITLE = 2000
 
 
+@heavy
 async def crashes(front: Front, request: web.Request) -> Data:
     """The crashes of the last weeks, the most frequent first."""
     rows = await reading_of(front).rows("crashes", front.now - LATELY, MOST)
     return {"crashes": rows, "days": LATELY.days}
 
 
+@heavy
 async def crash(front: Front, request: web.Request) -> Data:
     """One crash by its fingerprint: the branches, labs and tests where it was seen. Raises Missing."""
     title = request.query.get("title", "")[:TITLE]

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from services.report.web.front import Data, Front
+from services.report.web.front import Data, Front, heavy
 from services.report.web.history.asking import parse_among
 from services.report.web.history.matrix import Key, key_of, streams_of
 from services.report.web.history.rates import rate
@@ -20,6 +20,7 @@ RANKED = 2
 MOST = 100
 
 
+@heavy
 async def flakes(front: Front, request: web.Request) -> Data:
     """Tests that flaked or failed in this week or the last, the flakiest first; `weeks` are Mondays."""
     among, read = parse_among(request.query), reading_of(front)

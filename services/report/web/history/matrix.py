@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from services.report.web.front import Data, Front, Page
+from services.report.web.front import Data, Front, Page, heavy
 from services.report.web.history.asking import BRANCHES, NIPA_BRANCHES, Matrix, parse_matrix
 from services.report.web.history.reading import columns, counting, reading_of
 from services.report.web.store import Row
@@ -43,7 +43,9 @@ def matrix_page(branches: int) -> Page:
             "streams": streams_of(front),
         }
 
-    return matrix
+    # How many branches are meant is not in the query.
+    matrix.__qualname__ = f"matrix of {branches}"
+    return heavy(matrix)
 
 
 def streams_of(front: Front) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from services.report.web.front import Data, Front
+from services.report.web.front import Data, Front, heavy
 from services.report.web.history.asking import History, parse_history
 from services.report.web.history.rates import rate
 from services.report.web.history.reading import Lab, mondays, name_ids, reading_of
@@ -25,6 +25,7 @@ LOOK_BACK = 2000
 """Outcomes of a test in one lab and stream among which the turn is looked for."""
 
 
+@heavy
 async def test_history(front: Front, request: web.Request) -> Data:
     """`labs` are those that run it, each with its outcomes, the newest first. Raises Missing for an unknown test."""
     wanted, read = parse_history(request.query), reading_of(front)

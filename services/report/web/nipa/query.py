@@ -70,13 +70,19 @@ async def device_info(front: Front, asked: Asked) -> web.Response:
 
 async def flaky_tests(front: Front, asked: Asked) -> web.Response:
     """Weekly counts, newest week first; with `limit` one count over that many of the newest runs."""
+    return as_json(
+        (await front.heavy.get(f"flaky-tests?{asked.request.query_string}", lambda: _flaky(front, asked)))["rows"]
+    )
+
+
+async def _flaky(front: Front, asked: Asked) -> Mapping[str, list[Row]]:
     query, read = asked.request.query, reading_of(front)
     by_branch = yes(query.get("group-pfx", "")) is True
     if limit := at_least_one(query.get("limit", ""), 0, MOST_RUNS):
         rows = await read.rows("flakes_of_newest", limit)
-        return as_json(_flakes(rows, by_branch, weekly=False))
+        return {"rows": _flakes(rows, by_branch, weekly=False)}
     rows = await read.rows("flakes_by_week", front.now - timedelta(weeks=WEEKS), front.now)
-    return as_json(_flakes(rows, by_branch, weekly=True))
+    return {"rows": _flakes(rows, by_branch, weekly=True)}
 
 
 def _flakes(rows: Iterable[Mapping[str, Any]], by_branch: bool, *, weekly: bool) -> list[Row]:

@@ -147,7 +147,8 @@ async def test_flaky_tests(client: aiohttp.ClientSession, site: Site) -> None:
     assert [r["count"] for r in await get(client, "/query/flaky-tests?limit=2")] == [2]
     assert (await get(client, "/query/flaky-tests?group-pfx=1"))[0]["branch-pfx"] == "net-next"
     await site.world.owner.execute("update report.rollups set started = now() - interval '15 days'")
-    assert (await get(client, "/query/flaky-tests"))[0]["count"] == [0, 0, 2, 0]
+    # Answers are kept for some seconds, by the whole query.
+    assert (await get(client, "/query/flaky-tests?group-pfx=0"))[0]["count"] == [0, 0, 2, 0]
 
 
 async def test_remotes(client: aiohttp.ClientSession) -> None:
