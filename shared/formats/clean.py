@@ -7,7 +7,9 @@ terminal, a bidirectional override makes a page show another word than the one s
 import re
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
-_UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_NEVER = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
+_UNSAFE = re.compile(f"[{_NEVER}\n]")
+_UNSAFE_IN_LINES = re.compile(f"[{_NEVER}]")
 
 
 def plain(text: str) -> str:
@@ -15,6 +17,13 @@ def plain(text: str) -> str:
     if text.isprintable():
         return text
     return _UNSAFE.sub("\ufffd", _ESCAPES.sub("", text)).replace("\t", " ")
+
+
+def plain_lines(text: str) -> str:
+    """The same of text of several lines, which stay lines."""
+    if text.isprintable():
+        return text
+    return _UNSAFE_IN_LINES.sub("\ufffd", _ESCAPES.sub("", text.replace("\r\n", "\n")))
 
 
 def cut(text: str, size: int) -> str:

@@ -1,9 +1,20 @@
-"""Pages from templates: Jinja2, everything escaped, an unknown name an error instead of an empty spot."""
+"""Pages from templates: Jinja2, everything escaped, an unknown name an error instead of an empty spot.
+
+What is put into a page is harmless whether its template thought of that or not: no control characters, and nothing
+that turns the direction of what follows.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from shared.formats.clean import plain_lines
+
+
+def _harmless(value: Any) -> Any:
+    """What a template puts out. Markup was made by us, of what is harmless."""
+    return plain_lines(value) if type(value) is str else value
 
 
 class Pages:
@@ -14,6 +25,7 @@ class Pages:
             loader=PackageLoader(package, "templates"),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=_harmless,
             trim_blocks=True,
             lstrip_blocks=True,
         )

@@ -107,7 +107,7 @@ TWINS: tuple[tuple[str, Page], ...] = (
 
 
 def make_pages(assets: Assets) -> Pages:
-    return Pages(PACKAGE, {**FILTERS, "durations": durations}, {"asset": assets.url, "badge": badge})
+    return Pages(PACKAGE, {**FILTERS, "durations": durations}, {"asset": assets.url, "badge": badge, **NOBODY})
 
 
 def add_routes(app: web.Application) -> None:
@@ -165,7 +165,7 @@ def build(floor: Floor, hub: Hub, ready: Ready | None = None, describe: Describe
         floor, reading, pages, Fresh(floor.bells), stream, cache(lambda: told(floor.settings.public_url))
     )
     app[ERROR_PAGE] = lambda code, title, detail: pages.render(
-        "error.html", code=code, title=title, detail=detail, path="", **NOBODY
+        "error.html", code=code, title=title, detail=detail, path=""
     )
     assets.mount(app)
     mount(app, FRONTED, lambda: app[FRONT], gate)

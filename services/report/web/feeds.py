@@ -68,7 +68,7 @@ async def of_person(front: Front, request: web.Request) -> Feed:
         )
         for one in data["series"]
     ]  # fmt: skip
-    return Feed(f"Series of {whose}", f"/mine?{request.query_string}", entries)
+    return Feed(f"Series of {whose}", f"/mine?{request.rel_url.raw_query_string}", entries)
 
 
 async def of_branches(front: Front, request: web.Request) -> Feed:
@@ -84,7 +84,9 @@ async def of_branches(front: Front, request: web.Request) -> Feed:
         for row in told[:MOST]
     ]  # fmt: skip
     stream = data["stream"]
-    return Feed(f"Branches of {stream}" if stream else "Branches", f"/branches?{request.query_string}", entries)
+    return Feed(
+        f"Branches of {stream}" if stream else "Branches", f"/branches?{request.rel_url.raw_query_string}", entries
+    )
 
 
 async def of_test(front: Front, request: web.Request) -> Feed:
@@ -92,7 +94,9 @@ async def of_test(front: Front, request: web.Request) -> Feed:
     data = await test.test_history(front, request)
     name = f"{data['filters']['group']}/{data['filters']['test']}"
     entries = [entry for lab in data["labs"] for entry in turns(name, lab)]
-    return Feed(name, f"/test?{request.query_string}", sorted(entries, key=lambda one: one.at, reverse=True)[:MOST])
+    return Feed(
+        name, f"/test?{request.rel_url.raw_query_string}", sorted(entries, key=lambda one: one.at, reverse=True)[:MOST]
+    )
 
 
 def turns(name: str, lab: Row) -> list[Entry]:
@@ -125,7 +129,7 @@ def feed(make: Make) -> Callable[[web.Request], Awaitable[web.Response]]:
 
     async def give(request: web.Request) -> web.Response:
         front = request.app[FRONT]
-        text = as_atom(await make(front, request), front.floor.settings.public_url, request.path_qs, front.now)
+        text = as_atom(await make(front, request), front.floor.settings.public_url, str(request.rel_url), front.now)
         return web.Response(body=text, content_type="application/atom+xml", charset="utf-8")
 
     return give

@@ -75,7 +75,7 @@ NOBODY: Data = {"holder": None, "csrf": "", "admin": False}
 
 
 def as_page(front: Front, template: str, data: Data, path: str) -> web.Response:
-    text = front.pages.render(template, **{**NOBODY, **data, "path": path})
+    text = front.pages.render(template, **{**data, "path": path})
     response = web.Response(text=text, content_type="text/html", charset="utf-8")
     if data.get("holder"):
         # It shows what others may not see.

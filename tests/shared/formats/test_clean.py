@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.formats.clean import cut, plain
+from shared.formats.clean import cut, plain, plain_lines
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,13 @@ def test_cut_is_the_longest_beginning_that_fits(text: str, size: int) -> None:
     assert text.startswith(short)
     assert len(short.encode()) <= size
     assert short == text or len(text[: len(short) + 1].encode()) > size
+
+
+def test_text_of_several_lines_keeps_its_lines() -> None:
+    assert plain_lines("a\r\nb\n\tc\x0bd\x1b[31me\u202ef") == "a\nb\n\tc\ufffdde\ufffdf"
+
+
+@given(st.text())
+def test_nothing_that_moves_a_terminal_or_turns_a_line_is_left_in_lines(text: str) -> None:
+    left = set(plain_lines(text)) - {"\n", "\t"}
+    assert plain("".join(sorted(left))) == "".join(sorted(left))

@@ -28,9 +28,12 @@ async def compare(front: Front, request: web.Request) -> Data:
         raise Refused("after: which branch? As compare?before=BRANCH&after=BRANCH, or …?after=BRANCH&lab=X/A&with=Y/B")
     read = reading_of(front)
     cut = await _cut(front, after)
+    labs = [f"{row['remote']}/{row['executor']}" for row in await read.rows("labs_of_cut", cut["id"])]
+    if lab or other:
+        lab, other = lab or _another(labs, other), other or _another(labs, lab)
     found: dict[str, Any] = {
         "after": cut["name"], "before": "", "lab": lab, "other": other, "trees": [], "series": None, "rows": [],
-        "labs": [f"{row['remote']}/{row['executor']}" for row in await read.rows("labs_of_cut", cut["id"])],
+        "labs": labs,
         "older": await front.read.value("branch_before", cut["project"], cut["stream"], cut["id"]),
     }  # fmt: skip
     if lab or other:
@@ -64,6 +67,13 @@ async def _cut(front: Front, name: str) -> Row:
     if (cut := await front.read.one("cut_named", name)) is None:
         raise Missing(f"no branch {name}")
     return cut
+
+
+def _another(labs: Sequence[str], than: str) -> str:
+    """The lab that one is compared with where none is named. Raises Missing."""
+    if (found := next((lab for lab in labs if lab != than), None)) is None:
+        raise Missing(f"no lab but {than} has run that branch")
+    return found
 
 
 def _lab(key: str, text: str) -> Lab:
