@@ -201,7 +201,8 @@ async def test_two_labs_are_compared_on_one_branch(weeks: Weeks) -> None:
 @pytest.mark.parametrize(("query", "status", "word"), [
     ("", 400, "which branch"), ("?after=none", 404, "no branch none"),
     (f"?after={name_of(0)}", 400, "first of its stream"),
-    (f"?after={name_of(9)}&lab=metal", 400, "remote/executor"), (f"?after={name_of(9)}&lab=metal/vmksft-net", 404, "no lab but metal/vmksft-net"),
+    (f"?after={name_of(9)}&lab=metal", 400, "remote/executor"),
+    (f"?after={name_of(9)}&lab=metal/vmksft-net", 404, "no lab but metal/vmksft-net"),
 ])  # fmt: skip
 async def test_what_cannot_be_compared_is_told(weeks: Weeks, query: str, status: int, word: str) -> None:
     async with httpx.AsyncClient(base_url=weeks.url) as http:
