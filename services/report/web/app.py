@@ -14,6 +14,7 @@ from services.report.web import (
     branches,
     checks,
     contest,
+    devices,
     events,
     feeds,
     follow,
@@ -26,10 +27,11 @@ from services.report.web import (
     runs,
     series,
     signing,
+    statistics,
     status,
     webhooks,
 )
-from services.report.web.charts import durations
+from services.report.web.charts import bars, durations
 from services.report.web.fresh import Fresh
 from services.report.web.front import FRONT, NOBODY, Front, Page, page, twin
 from services.report.web.history import compare, crash, flakes, matrix, test
@@ -72,6 +74,11 @@ PAGES: tuple[tuple[str, str, Page], ...] = (
     ("/crash", "crash.html", crash.crash),
     ("/compare", "compare.html", compare.compare),
     ("/mine", "mine.html", mine.mine),
+    ("/checks", "checks.html", statistics.checks),
+    ("/checks.html", "checks.html", statistics.checks),
+    ("/devices", "devices.html", devices.devices),
+    ("/devices.html", "devices.html", devices.devices),
+    ("/devices/{remote}/{executor}", "device.html", devices.device),
     ("/remotes", "remotes.html", remotes.remotes),
     ("/remotes/{name}", "remote.html", remotes.remote),
     ("/events", "events.html", events.events),
@@ -97,6 +104,9 @@ TWINS: tuple[tuple[str, Page], ...] = (
     ("/compare.json", compare.compare),
     ("/known.json", known.known),
     ("/mine.json", mine.mine),
+    ("/checks/statistics.json", statistics.checks),
+    ("/devices.json", devices.devices),
+    ("/devices/{remote}/{executor}.json", devices.device),
     ("/remotes.json", remotes.remotes),
     ("/remotes/{name}.json", remotes.remote),
     ("/events.json", events.events),
@@ -107,7 +117,9 @@ TWINS: tuple[tuple[str, Page], ...] = (
 
 
 def make_pages(assets: Assets) -> Pages:
-    return Pages(PACKAGE, {**FILTERS, "durations": durations}, {"asset": assets.url, "badge": badge, **NOBODY})
+    return Pages(
+        PACKAGE, {**FILTERS, "durations": durations, "bars": bars}, {"asset": assets.url, "badge": badge, **NOBODY}
+    )
 
 
 def add_routes(app: web.Application) -> None:

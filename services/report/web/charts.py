@@ -53,6 +53,39 @@ def _told(told: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def bars(days: Sequence[Mapping[str, Any]]) -> Markup:
+    """Stacked bars, one a day, the oldest at the left: patches that were told success, warning and fail."""
+    if not days:
+        return Markup("")
+    top = max(sum(day[state] for state in _STACK) for day in days) or 1
+    wide = (WIDTH - LEFT - EDGE) / max(len(days), 14)
+    drawn = Markup("").join(_bar(LEFT + wide * n, wide, day, top) for n, day in enumerate(days))
+    return Markup(
+        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">'
+        '<line class="axis" x1="{left}" y1="{low:.1f}" x2="{w}" y2="{low:.1f}"/>'
+        '<text x="{at}" y="{high_text:.1f}" text-anchor="end">{}</text>{}</svg>'
+    ).format(
+        WIDTH, HEIGHT, f"patches by day, {len(days)} days, {top} at most in one", top, drawn, left=LEFT, w=WIDTH,
+        low=_height(0, top), at=LEFT - 4, high_text=_height(top, top) + 4,
+    )  # fmt: skip
+
+
+_STACK = {"success": "pass", "warning": "flaky", "fail": "fail"}
+"""From below, and the colour of each."""
+
+
+def _bar(x: float, wide: float, day: Mapping[str, Any], top: int) -> Markup:
+    title = f"{day['day']}: " + ", ".join(f"{day[state]} {state}" for state in _STACK)
+    below, drawn = 0, Markup("")
+    for state, colour in _STACK.items():
+        low, high = _height(below, top), _height(below + day[state], top)
+        below += day[state]
+        drawn += Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+            colour, x + wide * 0.1, high, wide * 0.8, low - high
+        )
+    return Markup("<g><title>{}</title>{}</g>").format(title, drawn)
+
+
 BADGE_HEIGHT, LETTER = 20, 7
 _COLOURS = {"good": "#1a7f37", "bad": "#c0202a", "warn": "#8a5a00", "busy": "#1f5fae", "quiet": "#5c6570"}
 

@@ -87,7 +87,9 @@ def heavy(make: Page) -> Page:
     """The same page, made for all who ask for the same within some seconds."""
 
     async def kept(front: Front, request: web.Request) -> Data:
-        key = f"{make.__module__}.{make.__qualname__}?{request.query_string}"
+        # Not by the path: a page and its twin are the same.
+        parts = sorted(request.match_info.items())
+        key = f"{make.__module__}.{make.__qualname__} {parts} {request.query_string}"
         return await front.heavy.get(key, lambda: make(front, request))
 
     return kept

@@ -533,3 +533,95 @@ where series_id = any($1::bigint[]) order by series_id, array_position(array['ma
 -- Who has series that somebody waits for.
 select delegate, count(*)::integer as series from ingest.series_v
 where state = 'active' and delegate <> '' group by delegate order by 2 desc, 1 limit 100
+
+-- device_scores --
+-- Of each lab the newest word of its machine, and how many of its tests are steady.
+select d.remote, d.executor, d.changed, d.info, coalesce(s.tests, 0) as tests, coalesce(s.steady, 0) as steady, s.last
+from (select distinct on (remote, executor) * from report.devices order by remote, executor, changed desc) d
+left join (
+    select remote, executor, count(*)::integer as tests, count(passing)::integer as steady, max(last_update) as last
+    from report.stability group by remote, executor
+) s on s.remote = d.remote and s.executor = d.executor
+order by d.remote, d.executor limit 200
+
+-- device_history --
+-- remote text, executor text, most integer
+select changed, info from report.devices where remote = $1 and executor = $2 order by changed desc limit $3
+
+-- device_tests --
+-- remote text, executor text, most integer
+-- Those first that are not steady. `ignored`: not reported until it has passed often enough in a row.
+select g.name as grp, t.name as test, u.name as subtest, (s.autoignore and s.passing is null) as ignored, s.pass_cnt,
+       s.fail_cnt, s.pass_cur, s.fail_cur, s.passing, s.last_update
+from report.stability s
+join ledger.names g on g.id = s.grp
+join ledger.names t on t.id = s.test
+join ledger.names u on u.id = s.subtest
+where s.remote = $1 and s.executor = $2
+order by (s.autoignore and s.passing is null) desc, s.fail_cur desc, g.name, t.name, u.name limit $3
+
+-- check_contexts --
+-- since timestamptz, most integer, accepted boolean, lately timestamptz
+with last as (
+    select distinct on (o.patch_id, o.context) o.patch_id, o.context, o.state, o.text, o.made
+    from (select * from report.posts where status in ('posted', 'shadowed') and made > $1 order by id desc limit $2) o
+    order by o.patch_id, o.context, o.id desc
+), told as (
+    select l.* from last l
+    where l.state in ('success', 'warning', 'fail')
+      and (not $3 or exists (select from ingest.patches_v k where k.id = l.patch_id and k.state = 'accepted'))
+)
+select context, count(*)::integer as all, count(*) filter (where state = 'fail')::integer as fail,
+       count(*) filter (where state = 'warning')::integer as warning,
+       count(*) filter (where made > $4)::integer as all_lately,
+       count(*) filter (where made > $4 and state = 'fail')::integer as fail_lately
+from told group by context
+
+-- check_days --
+-- since timestamptz, most integer, accepted boolean
+with last as (
+    select distinct on (o.patch_id, o.context) o.patch_id, o.context, o.state, o.text, o.made
+    from (select * from report.posts where status in ('posted', 'shadowed') and made > $1 order by id desc limit $2) o
+    order by o.patch_id, o.context, o.id desc
+), told as (
+    select l.* from last l
+    where l.state in ('success', 'warning', 'fail')
+      and (not $3 or exists (select from ingest.patches_v k where k.id = l.patch_id and k.state = 'accepted'))
+)
+select day, worst, count(*)::integer as patches from (
+    select (min(made) at time zone 'utc')::date as day,
+           case when bool_or(state = 'fail') then 'fail' when bool_or(state = 'warning') then 'warning'
+                else 'success' end as worst
+    from told group by patch_id
+) p group by 1, 2 order by 1
+
+-- check_authors --
+-- since timestamptz, most integer, accepted boolean, authors integer
+with last as (
+    select distinct on (o.patch_id, o.context) o.patch_id, o.context, o.state, o.text, o.made
+    from (select * from report.posts where status in ('posted', 'shadowed') and made > $1 order by id desc limit $2) o
+    order by o.patch_id, o.context, o.id desc
+), told as (
+    select l.* from last l
+    where l.state in ('success', 'warning', 'fail')
+      and (not $3 or exists (select from ingest.patches_v k where k.id = l.patch_id and k.state = 'accepted'))
+)
+select k.author_name as author, count(distinct k.id)::integer as patches,
+       count(distinct k.id) filter (where t.state = 'fail')::integer as failing
+from told t join ingest.patches_v k on k.id = t.patch_id
+where k.author_name <> ''
+group by 1 having count(*) filter (where t.state = 'fail') > 0 order by failing desc, patches, 1 limit $4
+
+-- check_outputs --
+-- since timestamptz, most integer, accepted boolean, outputs integer
+with last as (
+    select distinct on (o.patch_id, o.context) o.patch_id, o.context, o.state, o.text, o.made
+    from (select * from report.posts where status in ('posted', 'shadowed') and made > $1 order by id desc limit $2) o
+    order by o.patch_id, o.context, o.id desc
+), told as (
+    select l.* from last l
+    where l.state in ('success', 'warning', 'fail')
+      and (not $3 or exists (select from ingest.patches_v k where k.id = l.patch_id and k.state = 'accepted'))
+)
+select context, state, text, count(*)::integer as count from told where state <> 'success'
+group by 1, 2, 3 order by count desc, 1, 3 limit $4

@@ -1,28 +1,14 @@
 """The addresses of NIPA's pages: each leads to what we have, or shows the facts plainly."""
 
 import re
-from datetime import timedelta
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from services.report.web.front import FRONT, Data, Front, as_page, page
-from services.report.web.nipa.reading import reading_of
+from services.report.web.front import FRONT, as_page
 
-CHECKS_KEPT = timedelta(days=60)
 MOVED = {"/status.html": "/", "/index.html": "/", "/sitemap.html": "/about"}
 _OURS = re.compile(r"/run/-?\d{1,18}/log/.+")
-
-
-async def devices(front: Front, request: web.Request) -> Data:
-    """What each lab's machine is, and how much of it passes steadily."""
-    return {"devices": await reading_of(front).rows("device_scores")}
-
-
-async def checks(front: Front, request: web.Request) -> Data:
-    """How many checks of which outcome were posted lately."""
-    rows = await reading_of(front).rows("check_counts", front.now - CHECKS_KEPT)
-    return {"checks": rows, "days": CHECKS_KEPT.days}
 
 
 async def logview(request: web.Request) -> web.Response:
@@ -48,17 +34,7 @@ async def _moved(request: web.Request) -> web.Response:
     return _go(MOVED[request.path])
 
 
-PAGES = (
-    ("/devices.html", "nipa_devices.html", devices),
-    ("/devices", "nipa_devices.html", devices),
-    ("/checks.html", "nipa_checks.html", checks),
-    ("/checks", "nipa_checks.html", checks),
-)
-
-
 def add_routes(app: web.Application) -> None:
-    for path, template, make in PAGES:
-        app.router.add_get(path, page(template, make))
     app.router.add_get("/logview.html", logview)
     for path in MOVED:
         app.router.add_get(path, _moved)

@@ -209,18 +209,3 @@ select c.name from branch.cuts_v c
 where c.project = $1 and c.stream = $2 and c.id > $3 and c.purpose in ('scheduled', 'by-hand')
   and c.announced is not null
 order by c.id limit 1
-
--- device_scores --
--- Of each lab the newest word of its machine, and how many of its tests are steady.
-select d.remote, d.executor, d.changed, d.info, coalesce(s.tests, 0) as tests, coalesce(s.steady, 0) as steady, s.last
-from (select distinct on (remote, executor) * from report.devices order by remote, executor, changed desc) d
-left join (
-    select remote, executor, count(*)::integer as tests, count(passing)::integer as steady, max(last_update) as last
-    from report.stability group by remote, executor
-) s on s.remote = d.remote and s.executor = d.executor
-order by d.remote, d.executor limit 200
-
--- check_counts --
--- since timestamptz
-select o.context, o.state, count(*)::integer as count from report.posts o
-where o.status in ('posted', 'shadowed') and o.made > $1 group by 1, 2 order by 1, 2

@@ -3,7 +3,9 @@
 import asyncio
 from typing import Any
 
-from services.report.web.fresh import GOOD_FOR, Fresh
+import pytest
+
+from services.report.web.fresh import GOOD_FOR, KEPT_FOR, Fresh, Heavy
 from shared.db.bells import Bells
 
 
@@ -35,3 +37,46 @@ async def test_what_rings_meanwhile_makes_the_answer_old() -> None:
 
     assert (await fresh.get(make))["count"] == 1
     assert (await fresh.get(make))["count"] == 2
+
+
+async def test_a_heavy_answer_is_made_once_for_all_who_ask_within_some_seconds() -> None:
+    now, made = [0.0], []
+    heavy = Heavy(clock=lambda: now[0])
+
+    async def make() -> dict[str, int]:
+        made.append(1)
+        await asyncio.sleep(0)
+        return {"n": len(made)}
+
+    assert await asyncio.gather(*(heavy.get("a", make) for _ in range(5))) == [{"n": 1}] * 5
+    assert await heavy.get("b", make) == {"n": 2}
+    now[0] += KEPT_FOR
+    assert await heavy.get("a", make) == {"n": 3}
+
+
+async def test_a_crowd_that_asks_for_everything_waits_for_itself() -> None:
+    heavy, running, most = Heavy(at_once=2), [0], [0]
+
+    async def make() -> dict[str, int]:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        await asyncio.sleep(0.01)
+        running[0] -= 1
+        return {}
+
+    await asyncio.gather(*(heavy.get(str(n), make) for n in range(30)))
+    assert most[0] == 2
+
+
+async def test_what_failed_is_not_kept() -> None:
+    heavy = Heavy()
+
+    async def fail() -> dict[str, int]:
+        raise ValueError
+
+    async def make() -> dict[str, int]:
+        return {"n": 1}
+
+    with pytest.raises(ValueError):
+        await heavy.get("a", fail)
+    assert await heavy.get("a", make) == {"n": 1}
