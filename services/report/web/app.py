@@ -116,15 +116,37 @@ TWINS: tuple[tuple[str, Page], ...] = (
 )
 
 
+ROBOTS = """User-agent: *
+Disallow: /api/
+Disallow: /query/
+Disallow: /contest
+Disallow: /matrix
+Disallow: /flakes
+Disallow: /compare
+Disallow: /test
+Disallow: /crash?
+Disallow: /mine
+Disallow: /login
+Disallow: /*/log/
+Crawl-delay: 5
+"""
+
+
 def make_pages(assets: Assets) -> Pages:
     return Pages(
         PACKAGE, {**FILTERS, "durations": durations, "bars": bars}, {"asset": assets.url, "badge": badge, **NOBODY}
     )
 
 
+async def robots(request: web.Request) -> web.Response:
+    """What crawlers may walk: pages that stand for something, not every filter of every table."""
+    return web.Response(text=ROBOTS, headers={"Cache-Control": "public, max-age=86400"})
+
+
 def add_routes(app: web.Application) -> None:
     """Every path that reads. Narrower ones first: a series' key may hold slashes."""
     get = app.router.add_get
+    get("/robots.txt", robots)
     get("/run/{id}/log/{name:.+}", logs.run_log)
     # A file may be a quarter of a gigabyte, and its reader slow.
     app[PATIENT].add(logs.run_log)
