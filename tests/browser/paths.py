@@ -8,7 +8,8 @@ from tests.services.report.web.history.conftest import CRASH, Weeks
 PATHS = (
     "/", "/contest?ld-cases=1", "/branches", f"/branch/{BRANCH}", "/series", "/series/1", "/series/2", "/run/1",
     "/run/2", "/run/1/log/selftests-net%2Ftls%2F0%2Fstdout", "/remotes", "/remotes/metal", "/remotes/lab-x",
-    "/events", "/about", "/follow", "/mine", "/webhooks", "/devices", "/devices/metal/vmksft-net", "/checks", f"/branch_deltas/{BRANCH}.html",
+    "/events", "/about", "/follow", "/mine", "/webhooks", "/devices", "/devices/metal/vmksft-net", "/checks",
+    f"/branch_deltas/{BRANCH}.html",
     "/flakes", "/matrix", "/crashes", "/known", "/login", f"/compare?after={BRANCH}",
 )  # fmt: skip
 

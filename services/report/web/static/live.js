@@ -6,10 +6,13 @@
 const body = document.body;
 const kinds = body.dataset.live;
 const subjects = (body.dataset.subject || "").split(" ").filter(Boolean);
-const WAIT = 400;
+const WAIT = 250;
+// A run tells of progress once a second at most: what came in the same second is fetched after it.
+const AFTER = 1100;
 
 let every = Number(body.dataset.every || 0) * 1000;
 let clock = 0;
+let after = 0;
 let due = 0;
 let busy = false;
 let again = false;
@@ -67,6 +70,8 @@ function follow() {
   const heard = (event) => {
     if (subjects.length && event.data && !subjects.some((one) => event.data.includes(`"${one}"`))) return;
     soon();
+    clearTimeout(after);
+    after = setTimeout(soon, AFTER);
   };
   stream.addEventListener("open", () => { pulse.textContent = "live"; pulse.className = "pulse on"; pulse.hidden = false; });
   stream.addEventListener("error", () => { pulse.textContent = "offline"; pulse.className = "pulse off"; });
