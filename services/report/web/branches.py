@@ -9,7 +9,7 @@ from services.report.web.status import runs_of_cuts
 from services.report.web.store import Row
 from shared.errors import Missing
 
-PAGE = 100
+PAGE = 30
 MOST_SERIES = 2000
 NIPA_BRANCHES = 40
 

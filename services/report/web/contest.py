@@ -1,6 +1,7 @@
 """The result table: one row a test, newest runs first, filters and place in the URL."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +12,8 @@ from services.report.web.runs import shown_case
 from services.report.web.store import Row
 
 PAGE = 200
+FIRST = 12
+"""Branches that are looked at first."""
 
 
 async def contest(front: Front, request: web.Request) -> Data:
@@ -31,6 +34,15 @@ async def contest(front: Front, request: web.Request) -> Data:
 
 
 async def _rows(front: Front, wanted: Contest) -> list[Row]:
+    """The newest branches are looked at first: they fill most pages, and the days of all would all be planned for."""
+    if wanted.branches > FIRST and not wanted.after and not wanted.branch:
+        rows = await _rows_of(front, replace(wanted, branches=FIRST))
+        if len(rows) > PAGE:
+            return rows
+    return await _rows_of(front, wanted)
+
+
+async def _rows_of(front: Front, wanted: Contest) -> list[Row]:
     test, group = await _name(front, wanted.test), await _name(front, wanted.group)
     if -1 in (test, group):
         return []
@@ -42,6 +54,7 @@ async def _rows(front: Front, wanted: Contest) -> list[Row]:
         wanted.executor or None, test, group, wanted.subtests, wanted.results, wanted.retried,
         *((place.run, place.group, place.test, place.subtest) if place else (None, 0, 0, 0)), PAGE + 1, days,
         [remote.name for remote in front.floor.settings.remotes if remote.report], wanted.counted,
+        [box for box in BOXES if box not in wanted.hidden], not wanted.subtests,
     )  # fmt: skip
 
 

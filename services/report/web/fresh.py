@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.db.bells import CHANNELS, Bells
 
@@ -38,6 +38,7 @@ class Fresh:
             return self._answer
 
 
+T = TypeVar("T")
 KEPT_FOR = 10.0
 MOST_KEPT = 200
 
@@ -58,6 +59,11 @@ class Heavy:
         self._places = asyncio.Semaphore(at_once)
         self._clock = clock
         self._answers: OrderedDict[str, _Answer] = OrderedDict()
+
+    async def work(self, call: Callable[[], T]) -> T:
+        """`call` in a thread, in one of the places: what takes the processor for long holds up nobody."""
+        async with self._places:
+            return await asyncio.to_thread(call)
 
     async def get(self, key: str, make: Callable[[], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any]:
         """The answer to `key`; whoever asks while it is being made waits for that one."""

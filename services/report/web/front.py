@@ -83,6 +83,10 @@ def as_page(front: Front, template: str, data: Data, path: str) -> web.Response:
     return response
 
 
+HEAVY: set[Page] = set()
+"""Pages whose data is large: they are rendered aside."""
+
+
 def heavy(make: Page) -> Page:
     """The same page, made for all who ask for the same within some seconds."""
 
@@ -92,6 +96,7 @@ def heavy(make: Page) -> Page:
         key = f"{make.__module__}.{make.__qualname__} {parts} {request.query_string}"
         return await front.heavy.get(key, lambda: make(front, request))
 
+    HEAVY.add(kept)
     return kept
 
 
@@ -101,7 +106,10 @@ def page(template: str, make: Page, who: Page | None = None) -> Callable[[web.Re
     async def show(request: web.Request) -> web.Response:
         front = request.app[FRONT]
         looks = await who(front, request) if who else NOBODY
-        return as_page(front, template, {**await make(front, request), **looks}, request.path_qs)
+        data = {**await make(front, request), **looks}
+        if make in HEAVY:
+            return await front.heavy.work(lambda: as_page(front, template, data, request.path_qs))
+        return as_page(front, template, data, request.path_qs)
 
     return show
 

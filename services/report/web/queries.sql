@@ -380,7 +380,8 @@ where r.cut_id in (
 -- branches integer (how many of the newest), stream text, branch text, remote text, executor text, test integer,
 -- group integer (each null: all), subtests boolean, results text[], retried boolean, run bigint, group_after integer,
 -- test_after integer, subtest_after integer (null: from the newest), most integer, days date[], remotes text[],
--- counted boolean (whether the remote is one of `remotes`; null: all)
+-- counted boolean (whether the remote is one of `remotes`; null: all), boxes text[], by_sums boolean (runs whose sum says
+-- that they have nothing of these boxes are left out; not so for subtests, which no sum counts)
 -- One row a test: its first attempt, and its last where there were more. The runs come newest first, and reading stops
 -- as soon as the page is full.
 with cuts as materialized (
@@ -400,6 +401,10 @@ from (
     where r.cut_id in (select id from cuts) and ($4::text is null or r.remote = $4)
       and ($5::text is null or r.executor = $5) and ($11::bigint is null or r.id <= $11)
       and ($18::boolean is null or (r.remote = any($17::text[])) = $18)
+      and (not $20 or 'pass' = any($19::text[]) or not exists (
+          select from report.rollups u where u.run_id = r.id and u.infra = 0
+            and (u.failed + u.known = 0 or not 'fail' = any($19::text[]))
+            and (u.skipped = 0 or not 'skip' = any($19::text[])) and (u.warned = 0 or not 'warn' = any($19::text[]))))
     order by r.id desc
 ) r
 join cuts on cuts.id = r.cut_id

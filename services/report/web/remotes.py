@@ -32,7 +32,7 @@ DAY = timedelta(days=1)
 SOON = timedelta(days=30)
 """From when on a token's end is told beforehand."""
 PAGE = 50
-RECENT = 2000
+RECENT = 500
 """Runs among which executors are looked for that nobody expects."""
 
 

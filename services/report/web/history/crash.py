@@ -10,6 +10,7 @@ from shared.errors import Missing, Refused
 
 LATELY = timedelta(weeks=4)
 MOST = 200
+SHOWN = 25
 TITLE = 2000
 
 
@@ -30,4 +31,4 @@ async def crash(front: Front, request: web.Request) -> Data:
     counts = await read.one("crash_counts", title)
     if counts is None or not counts["seen"]:
         raise Missing(f"no branch has seen a crash {title[:300]}")
-    return {"title": title, "counts": counts, "seen": await read.rows("crash", title, MOST), "most": MOST}
+    return {"title": title, "counts": counts, "seen": await read.rows("crash", title, SHOWN), "most": SHOWN}

@@ -110,13 +110,13 @@ join branch.cuts_v c on c.id = o.cut_id
 order by o.at desc, o.run_id desc
 
 -- turns --
--- group integer, test integer, remotes text[], executors text[], streams text[], good boolean[] (what each is now),
+-- group integer, test integer, remotes text[], executors text[], streams text[], good boolean (what all of them are now),
 -- most integer
 -- In each lab and stream the newest outcome that is of the other kind than what it is now, and the oldest one since;
 -- skips and broken machines say nothing. Looks no further back than `most` outcomes.
 select k.remote, k.executor, k.stream, s.runs, s.run_id, s.at, sc.name as branch, o.run_id as other_run,
        o.at as other_at, oc.name as other_branch
-from unnest($3::text[], $4::text[], $5::text[], $6::boolean[]) as k(remote, executor, stream, good)
+from unnest($3::text[], $4::text[], $5::text[]) as k(remote, executor, stream)
 left join lateral (
     select t.run_id, t.cut_id, t.at from (
         select o.run_id, o.cut_id, o.at, o.outcome from report.outcomes o
@@ -124,7 +124,7 @@ left join lateral (
           and o.outcome in ('pass', 'flaky', 'fail')
         order by o.at desc, o.run_id desc limit $7
     ) t
-    where (t.outcome <> 'fail') is distinct from k.good order by t.at desc, t.run_id desc limit 1
+    where (t.outcome <> 'fail') is distinct from $6::boolean order by t.at desc, t.run_id desc limit 1
 ) o on true
 cross join lateral (
     select (array_agg(t.run_id order by t.at, t.run_id))[1] as run_id,

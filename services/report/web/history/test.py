@@ -21,8 +21,8 @@ MOST_LABS = 60
 RUNS = 400
 """Shown of all labs together where it is not asked for, and `FEWEST` of each."""
 FEWEST = 15
-LOOK_BACK = 2000
-"""Outcomes of a test in one lab and stream among which the turn is looked for."""
+LOOK_BACK, GLANCE_BACK = 2000, 60
+"""Outcomes of a test in one lab and stream among which the turn is looked for: where it fails, and where it passes."""
 
 
 @heavy
@@ -59,11 +59,12 @@ async def _turns(
     front: Front, group: int, test: int, stands: Sequence[tuple[Lab, str, Row]]
 ) -> Mapping[tuple[Lab, str], Row]:
     """Since when each lab has had the outcome that it has, by lab and stream."""
-    keys = [
-        [lab[0] for lab, _, _ in stands], [lab[1] for lab, _, _ in stands], [stream for _, stream, _ in stands],
-        [newest["outcome"] != "fail" for _, _, newest in stands],
-    ]  # fmt: skip
-    rows = await reading_of(front).rows("turns", group, test, *keys, LOOK_BACK) if stands else []
+    rows: list[Row] = []
+    for good, most in ((False, LOOK_BACK), (True, GLANCE_BACK)):
+        some = [(*lab, stream) for lab, stream, newest in stands if (newest["outcome"] != "fail") is good]
+        if some:
+            keys = [list(column) for column in zip(*some, strict=True)]
+            rows += await reading_of(front).rows("turns", group, test, *keys, good, most)
     return {((row["remote"], row["executor"]), row["stream"]): row for row in rows}
 
 

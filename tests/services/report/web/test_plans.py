@@ -30,6 +30,8 @@ async def test_the_result_table_and_progress_look_at_the_days_named_only(site: S
             [today],
             [],
             None,
+            ["fail"],
+            True,
         ),
         "progress": ([today], [1, 2]),
         "run_tests": (today, 1, 100),
