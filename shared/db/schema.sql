@@ -293,6 +293,20 @@ CREATE FUNCTION ledger.prepare_days() RETURNS void
     select ledger.ensure_day(current_date), ledger.ensure_day(current_date + 1)
 $$;
 
+CREATE FUNCTION report.last_checks(since timestamp with time zone, most integer, accepted boolean) RETURNS TABLE(patch_id bigint, context text, state text, text text, made timestamp with time zone)
+    LANGUAGE sql STABLE
+    AS $$
+    select l.patch_id, l.context, l.state, l.text, l.made
+    from (
+        select distinct on (o.patch_id, o.context) o.*
+        from (select * from report.posts p where p.status in ('posted', 'shadowed') and p.made > since
+              order by p.id desc limit most) o
+        order by o.patch_id, o.context, o.id desc
+    ) l
+    where l.state in ('success', 'warning', 'fail')
+      and (not accepted or exists (select from ingest.patches_v k where k.id = l.patch_id and k.state = 'accepted'))
+$$;
+
 CREATE TABLE branch.applied (
     series_id bigint NOT NULL,
     revision integer NOT NULL,
@@ -2397,6 +2411,9 @@ GRANT ALL ON FUNCTION ledger.prepare_days() TO netci_ingest;
 GRANT ALL ON FUNCTION ledger.prepare_days() TO netci_branch;
 GRANT ALL ON FUNCTION ledger.prepare_days() TO netci_executor;
 GRANT ALL ON FUNCTION ledger.prepare_days() TO netci_report;
+
+REVOKE ALL ON FUNCTION report.last_checks(since timestamp with time zone, most integer, accepted boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION report.last_checks(since timestamp with time zone, most integer, accepted boolean) TO netci_report;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE branch.applied TO netci_branch;
 

@@ -162,3 +162,23 @@ async def test_a_result_is_in_sight_on_a_telephone(site: Site, browser: Browser)
     box = await page.locator("table.results tbody tr").first.locator(".badge").first.bounding_box()
     assert box is not None
     assert box["x"] + box["width"] <= 360
+
+
+async def test_a_table_is_sorted_by_several_columns_and_stays_so(site: Site, page: Page) -> None:
+    await page.goto(f"{site.url}/contest")
+
+    async def shown(column: int) -> list[str]:
+        cells = page.locator(f"table.results tbody tr td:nth-child({column})")
+        return [text.split()[0] for text in await cells.all_inner_texts()]
+
+    await page.get_by_role("button", name="Test", exact=True).click()
+    names = await shown(6)
+    assert names == sorted(names)
+    await page.get_by_role("button", name="Test", exact=True).click()
+    assert await shown(6) == sorted(names, reverse=True)
+    await expect(page.locator("th[aria-sort]")).to_have_attribute("aria-sort", "descending")
+    await page.get_by_role("button", name="Result", exact=True).click()
+    await page.get_by_role("button", name="Time").click(modifiers=["Shift"])
+    assert await page.locator("th[aria-sort]").count() == 2
+    results = await shown(7)
+    assert results == sorted(results)

@@ -16,6 +16,7 @@ from services.report.web import (
     contest,
     devices,
     events,
+    exports,
     feeds,
     follow,
     known,
@@ -155,6 +156,8 @@ def add_routes(app: web.Application) -> None:
     nipa.add_routes(app)
     signing.add_routes(app)
     known.add_routes(app)
+    get("/contest.csv", exports.as_csv)
+    app[PATIENT].add(exports.as_csv)
     for path, told in feeds.FEEDS:
         get(path, feeds.feed(told))
     for path, drawn in badges.BADGES:

@@ -19,18 +19,22 @@ FIRST = 12
 async def contest(front: Front, request: web.Request) -> Data:
     """`rows`, and `next`: the query of the following page, "" at the end."""
     wanted = parse_contest(request.query)
-    rows = await _rows(front, wanted)
-    more = len(rows) > PAGE
-    rows = rows[:PAGE]
+    rows, place = await contest_rows(front, wanted)
     return {
         "filters": _filters(wanted),
-        "rows": [_row(row) for row in rows],
-        "next": wanted.following(_place(rows[-1])).query if more else "",
+        "rows": rows,
+        "next": wanted.following(place).query if place else "",
         "first": wanted.after is None,
         "labs": await front.read.rows("labs"),
         "streams": sorted({s for project in front.floor.settings.projects.values() for s in project.streams}),
         "query": wanted.query,
     }
+
+
+async def contest_rows(front: Front, wanted: Contest) -> tuple[list[Row], Place | None]:
+    """A page of rows, and where the following one begins; None at the end."""
+    rows = await _rows(front, wanted)
+    return [_row(row) for row in rows[:PAGE]], _place(rows[PAGE - 1]) if len(rows) > PAGE else None
 
 
 async def _rows(front: Front, wanted: Contest) -> list[Row]:

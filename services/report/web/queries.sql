@@ -567,66 +567,30 @@ order by (s.autoignore and s.passing is null) desc, s.fail_cur desc, g.name, t.n
 
 -- check_contexts --
 -- since timestamptz, most integer, accepted boolean, lately timestamptz
-with last as (
-    select distinct on (o.patch_id, o.context) o.patch_id, o.context, o.state, o.text, o.made
-    from (select * from report.posts where status in ('posted', 'shadowed') and made > $1 order by id desc limit $2) o
-    order by o.patch_id, o.context, o.id desc
-), told as (
-    select l.* from last l
-    where l.state in ('success', 'warning', 'fail')
-      and (not $3 or exists (select from ingest.patches_v k where k.id = l.patch_id and k.state = 'accepted'))
-)
 select context, count(*)::integer as all, count(*) filter (where state = 'fail')::integer as fail,
        count(*) filter (where state = 'warning')::integer as warning,
        count(*) filter (where made > $4)::integer as all_lately,
        count(*) filter (where made > $4 and state = 'fail')::integer as fail_lately
-from told group by context
+from report.last_checks($1, $2, $3) group by context
 
 -- check_days --
 -- since timestamptz, most integer, accepted boolean
-with last as (
-    select distinct on (o.patch_id, o.context) o.patch_id, o.context, o.state, o.text, o.made
-    from (select * from report.posts where status in ('posted', 'shadowed') and made > $1 order by id desc limit $2) o
-    order by o.patch_id, o.context, o.id desc
-), told as (
-    select l.* from last l
-    where l.state in ('success', 'warning', 'fail')
-      and (not $3 or exists (select from ingest.patches_v k where k.id = l.patch_id and k.state = 'accepted'))
-)
 select day, worst, count(*)::integer as patches from (
     select (min(made) at time zone 'utc')::date as day,
            case when bool_or(state = 'fail') then 'fail' when bool_or(state = 'warning') then 'warning'
                 else 'success' end as worst
-    from told group by patch_id
+    from report.last_checks($1, $2, $3) group by patch_id
 ) p group by 1, 2 order by 1
 
 -- check_authors --
 -- since timestamptz, most integer, accepted boolean, authors integer
-with last as (
-    select distinct on (o.patch_id, o.context) o.patch_id, o.context, o.state, o.text, o.made
-    from (select * from report.posts where status in ('posted', 'shadowed') and made > $1 order by id desc limit $2) o
-    order by o.patch_id, o.context, o.id desc
-), told as (
-    select l.* from last l
-    where l.state in ('success', 'warning', 'fail')
-      and (not $3 or exists (select from ingest.patches_v k where k.id = l.patch_id and k.state = 'accepted'))
-)
 select k.author_name as author, count(distinct k.id)::integer as patches,
        count(distinct k.id) filter (where t.state = 'fail')::integer as failing
-from told t join ingest.patches_v k on k.id = t.patch_id
+from report.last_checks($1, $2, $3) t join ingest.patches_v k on k.id = t.patch_id
 where k.author_name <> ''
 group by 1 having count(*) filter (where t.state = 'fail') > 0 order by failing desc, patches, 1 limit $4
 
 -- check_outputs --
 -- since timestamptz, most integer, accepted boolean, outputs integer
-with last as (
-    select distinct on (o.patch_id, o.context) o.patch_id, o.context, o.state, o.text, o.made
-    from (select * from report.posts where status in ('posted', 'shadowed') and made > $1 order by id desc limit $2) o
-    order by o.patch_id, o.context, o.id desc
-), told as (
-    select l.* from last l
-    where l.state in ('success', 'warning', 'fail')
-      and (not $3 or exists (select from ingest.patches_v k where k.id = l.patch_id and k.state = 'accepted'))
-)
-select context, state, text, count(*)::integer as count from told where state <> 'success'
+select context, state, text, count(*)::integer as count from report.last_checks($1, $2, $3) where state <> 'success'
 group by 1, 2, 3 order by count desc, 1, 3 limit $4

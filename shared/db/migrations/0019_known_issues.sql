@@ -38,5 +38,23 @@ alter table report.rollups add column known integer not null default 0;
 alter table report.rollups add column known_tests jsonb not null default '[]';
 alter table report.branches add column known integer not null default 0;
 
+-- The last that each patch was told in each context since then, of the newest `most` posts; with `accepted` of patches
+-- that were accepted in the end.
+create function report.last_checks(since timestamptz, most integer, accepted boolean)
+returns table (patch_id bigint, context text, state text, text text, made timestamptz)
+language sql stable as $$
+    select l.patch_id, l.context, l.state, l.text, l.made
+    from (
+        select distinct on (o.patch_id, o.context) o.*
+        from (select * from report.posts p where p.status in ('posted', 'shadowed') and p.made > since
+              order by p.id desc limit most) o
+        order by o.patch_id, o.context, o.id desc
+    ) l
+    where l.state in ('success', 'warning', 'fail')
+      and (not accepted or exists (select from ingest.patches_v k where k.id = l.patch_id and k.state = 'accepted'))
+$$;
+revoke execute on function report.last_checks(timestamptz, integer, boolean) from public;
+grant execute on function report.last_checks(timestamptz, integer, boolean) to netci_report;
+
 grant select, insert, update, delete on report.known_issues, report.known_hits to netci_report;
 grant usage on all sequences in schema report to netci_report;

@@ -33,6 +33,7 @@ function replace(fresh) {
     const scrolled = [...part.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
     part.replaceChildren(...document.adoptNode(next).childNodes);
     part.querySelectorAll(".scroll").forEach((box, i) => { box.scrollLeft = scrolled[i] || 0; });
+    document.dispatchEvent(new Event("netci:replaced"));
   }
 }
 
