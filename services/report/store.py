@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from services.report.compose import Clash
@@ -98,7 +98,7 @@ class ReportStore:
         found = outcomes([_case(r) for r in await conn.fetch(SQL["run_tests"], day, run)])
         # One lab's runs one after the other, before any row is touched: they count on the same rows.
         await alone_with_lab(conn, run)
-        rollup = roll_up(found, await known_in_run(conn, run, found, datetime.now(UTC)))
+        rollup = roll_up(found, await known_in_run(conn, run, found))
         await conn.execute(
             SQL["save_rollup"], run, cut, rollup.tests, rollup.passed, rollup.failed, rollup.skipped, rollup.warned,
             rollup.flaky, rollup.infra, [t.as_json() for t in rollup.failing], [t.as_json() for t in rollup.flakes],

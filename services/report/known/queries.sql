@@ -1,13 +1,16 @@
 -- Statements of known issues.
 
--- active --
--- project text, now timestamptz
+-- holding --
+-- project text, at timestamptz (the end of a run), back interval
+-- The rules that hold for a run of that time: a rule that comes or goes is applied `back` from then. So summing a run
+-- again at any later time gives the same.
 select id, project, stream, remote, executor, grp, test, crash, reason, link, owner, expires from report.known_issues
-where project = $1 and ended is null and expires > $2 order by id
+where project = $1 and made - $3::interval <= $2 and expires > $2 and (ended is null or ended - $3::interval > $2)
+order by id
 
 -- run_facts --
 -- run bigint
-select project, stream, remote, executor from ledger.runs where id = $1
+select project, stream, remote, executor, coalesce(ended, started) as at from ledger.runs where id = $1
 
 -- forget_hits --
 -- run bigint

@@ -28,15 +28,13 @@ SHOWN = 50
 Row = dict[str, Any]
 
 
-async def known_in_run(
-    conn: Connection, run: int, found: Sequence[TestOutcome], now: datetime
-) -> Mapping[TestName, int]:
+async def known_in_run(conn: Connection, run: int, found: Sequence[TestOutcome]) -> Mapping[TestName, int]:
     """The failures of a run that are known, by the rule's number; kept as what the rules have matched."""
     await conn.execute(SQL["forget_hits"], run)
     facts = await conn.fetchrow(SQL["run_facts"], run)
     if facts is None:
         return {}
-    rules = [_issue(row) for row in await conn.fetch(SQL["active"], facts["project"], now)]
+    rules = [_issue(row) for row in await conn.fetch(SQL["holding"], facts["project"], facts["at"], TURNED)]
     known = known_of(rules, Where(facts["stream"], facts["remote"], facts["executor"]), found) if rules else {}
     if known:
         names = list(known)

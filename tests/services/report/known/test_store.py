@@ -143,3 +143,19 @@ async def test_one_that_matches_nothing_for_two_weeks_is_said_to(database: Datab
     await owner.execute("update report.known_issues set expires = made + interval '99 days'")
     (row,) = await store.listed(floor.pool, "", NOW + timedelta(days=15))
     assert (row["active"], row["idle"]) == (True, True)
+
+
+async def test_summing_an_old_run_again_finds_what_was_known_then(database: Database, floor: Floor) -> None:
+    owner = await database.pool()
+    _, cut = await a_red_branch(owner, floor)
+    number = await added(floor)
+    await work_off(floor, cut)
+    # Ten days go by, and the rule is ended.
+    for table, columns in (("ledger.runs", ("started", "ended")), ("report.known_issues", ("made",))):
+        for column in columns:
+            await owner.execute(f"update {table} set {column} = {column} - interval '10 days'")
+    async with floor.pool.acquire() as conn, conn.transaction():
+        await store.end(conn, number, "ann", "mended", NOW)
+        run = await conn.fetchval("select id from ledger.runs where cut_id = $1", cut)
+        await ReportStore().roll_up_run(conn, run)
+    assert await owner.fetchval("select known from report.rollups where run_id = $1", run) == 1
