@@ -1,7 +1,8 @@
 -- What the pages read. Every list ends somewhere, by a key or by a limit, so that its cost does not grow with history.
 
 -- plan_anew --
-select set_config('plan_cache_mode', 'force_custom_plan', true)
+-- And without compiling it: what a page asks is over before the compiler is.
+select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true)
 
 -- stream_branches --
 -- projects text[], streams text[], most integer
