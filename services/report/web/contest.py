@@ -26,7 +26,7 @@ async def contest(front: Front, request: web.Request) -> Data:
         "next": wanted.following(place).query if place else "",
         "first": wanted.after is None,
         "labs": await front.read.rows("labs"),
-        "streams": sorted({s for project in front.floor.settings.projects.values() for s in project.streams}),
+        "streams": front.streams,
         "query": wanted.query,
     }
 
@@ -57,7 +57,7 @@ async def _rows_of(front: Front, wanted: Contest) -> list[Row]:
         "contest", *which, wanted.remote or None,
         wanted.executor or None, test, group, wanted.subtests, wanted.results, wanted.retried,
         *((place.run, place.group, place.test, place.subtest) if place else (None, 0, 0, 0)), PAGE + 1, days,
-        [remote.name for remote in front.floor.settings.remotes if remote.report], wanted.counted,
+        front.counting, wanted.counted,
         [box for box in BOXES if box not in wanted.hidden], not wanted.subtests,
     )  # fmt: skip
 

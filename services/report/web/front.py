@@ -43,6 +43,16 @@ class Front:
     def now(self) -> datetime:
         return self.floor.clock()
 
+    @property
+    def counting(self) -> list[str]:
+        """The remotes that count for verdicts."""
+        return [remote.name for remote in self.floor.settings.remotes if remote.report]
+
+    @property
+    def streams(self) -> list[str]:
+        """The names of all streams, for filters."""
+        return sorted({name for project in self.floor.settings.projects.values() for name in project.streams})
+
 
 FRONT = web.AppKey("front", Front)
 

@@ -1,8 +1,7 @@
 -- What the pages read. Every list ends somewhere, by a key or by a limit, so that its cost does not grow with history.
 
 -- plan_anew --
--- And without compiling it: what a page asks is over before the compiler is.
-select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true)
+select set_config('plan_cache_mode', 'force_custom_plan', true)
 
 -- stream_branches --
 -- projects text[], streams text[], most integer

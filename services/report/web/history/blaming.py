@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from services.report.web.front import Front
 from services.report.web.history.blame import ORDER, Judged, as_seen, judge_blame, summary
 from services.report.web.history.matrix import Key, key_of
-from services.report.web.history.reading import columns, counting, reading_of
+from services.report.web.history.reading import columns, reading_of
 from services.report.web.store import Row
 
 MOST_FAILURES = 100
@@ -42,7 +42,7 @@ async def _of_cut(front: Front, cut: Row, versions: Collection[int]) -> tuple[li
     keys = columns(failing, "remote", "executor", "grp_id", "test_id")
     beside = await read.rows("beside", cut["stream"], sorted(versions), *keys, BRANCHES)
     on_it = await read.one("came_with", cut["cut_id"]) or {"came": 0}
-    return judge_failures(failing, beside, max(0, on_it["came"] - 1), cut["branch"], counting(front))
+    return judge_failures(failing, beside, max(0, on_it["came"] - 1), cut["branch"], front.counting)
 
 
 def judge_failures(

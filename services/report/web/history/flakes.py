@@ -9,9 +9,9 @@ from aiohttp import web
 
 from services.report.web.front import Data, Front, heavy
 from services.report.web.history.asking import parse_among
-from services.report.web.history.matrix import Key, key_of, streams_of
+from services.report.web.history.matrix import Key, key_of
 from services.report.web.history.rates import rate
-from services.report.web.history.reading import columns, counting, mondays, reading_of
+from services.report.web.history.reading import columns, mondays, reading_of
 from services.report.web.store import Row
 
 WEEKS = 4
@@ -27,7 +27,7 @@ async def flakes(front: Front, request: web.Request) -> Data:
     weeks = mondays(front.now, WEEKS)
     worst = await read.rows(
         "weekly_worst", weeks[:RANKED], among.needle, among.remote, among.executor, among.stream,
-        *among.remotes(counting(front)), MOST + 1,
+        *among.remotes(front.counting), MOST + 1,
     )  # fmt: skip
     keys = columns(worst[:MOST], "remote", "executor", "stream", "grp_id", "test_id")
     counts = await read.rows("weekly_counts", weeks, *keys) if worst else []
@@ -38,7 +38,7 @@ async def flakes(front: Front, request: web.Request) -> Data:
         "rows": ranked(worst[:MOST], counts, last, weeks),
         "cut_off": len(worst) > MOST,
         "labs": await front.read.rows("labs"),
-        "streams": streams_of(front),
+        "streams": front.streams,
     }
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from services.report.web.front import Data, Front, Page, heavy
 from services.report.web.history.asking import BRANCHES, NIPA_BRANCHES, Matrix, parse_matrix
-from services.report.web.history.reading import columns, counting, reading_of
+from services.report.web.history.reading import columns, reading_of
 from services.report.web.store import Row
 
 MOST_TESTS = 150
@@ -27,7 +27,7 @@ def matrix_page(branches: int) -> Page:
         cuts = await read.rows("newest_cuts", wanted.branches, among.stream)
         ids = [cut["id"] for cut in cuts]
         bad = await read.rows(
-            "bad_tests", ids, among.needle, among.remote, among.executor, *among.remotes(counting(front)),
+            "bad_tests", ids, among.needle, among.remote, among.executor, *among.remotes(front.counting),
             wanted.steady, MOST_TESTS + 1,
         )  # fmt: skip
         keys = columns(bad[:MOST_TESTS], "remote", "executor", "grp_id", "test_id")
@@ -40,17 +40,12 @@ def matrix_page(branches: int) -> Page:
             "cut_off": len(bad) > MOST_TESTS,
             "query": wanted.query,
             "labs": await front.read.rows("labs"),
-            "streams": streams_of(front),
+            "streams": front.streams,
         }
 
     # How many branches are meant is not in the query.
     matrix.__qualname__ = f"matrix of {branches}"
     return heavy(matrix)
-
-
-def streams_of(front: Front) -> list[str]:
-    """The names of all streams, for filters."""
-    return sorted({s for project in front.floor.settings.projects.values() for s in project.streams})
 
 
 def rows_of(tests: Iterable[Row], told: Iterable[Row], cuts: Sequence[int], wanted: Matrix) -> list[Row]:

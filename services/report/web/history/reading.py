@@ -33,8 +33,3 @@ def columns(rows: Iterable[Mapping[str, Any]], *names: str) -> list[list[Any]]:
 async def name_ids(front: Front, *names: str) -> list[int | None]:
     """The numbers of names, in order; None for one that no lab ever said."""
     return [await front.read.value("name_id", name) for name in names]
-
-
-def counting(front: Front) -> list[str]:
-    """The remotes that count for verdicts."""
-    return [remote.name for remote in front.floor.settings.remotes if remote.report]

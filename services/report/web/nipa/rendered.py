@@ -1,7 +1,7 @@
 """Closed runs as JSON that was made before. A run that is done does not change, and making it anew out of its cases
 costs a hundred times what reading it costs.
 
-What is kept is dropped when the run is summed anew, and after `KEPT` anyhow (`report.reconcile`).
+What is kept is dropped when the run is summed anew, and after two weeks anyhow (`services.report.reconcile`).
 """
 
 import zlib
