@@ -1,16 +1,18 @@
-"""Commands of ingest: how each source stands."""
+"""Commands of ingest: how each source stands, and what a mailbox holds."""
 
 import argparse
 import json
 from typing import Any
 
+from services.ingest.lists import cli as lists
 from services.ingest.store import SQL
 from shared.floor import connected
 from shared.settings import Settings
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `netci sources`."""
+    """Add `netci sources` and `netci threads`."""
+    lists.add(subparsers)
     parser = subparsers.add_parser(
         "sources",
         help="how the sources of series stand",

@@ -80,12 +80,13 @@ def parse_mail(raw: bytes) -> Mail:
 
 
 def _mail(raw: bytes, headers: dict[str, str], payload: list[tuple[bytes, str]]) -> Mail:
+    sender = parse_person(headers.get("from", ""))
     body = "\n".join(decoded(part, charset) for part, charset in payload).replace("\r\n", "\n")
     patchwork_id = headers.get("x-patchwork-id", "").strip()
     return Mail(
         message_id=_message_id(headers.get("message-id", "")),
         subject=parse_subject(plain(decode_header(headers.get("subject", "")))),
-        author=_in_body_author(body) or parse_person(headers.get("from", "")),
+        author=_in_body_author(body) or sender,
         date=parse_date(headers.get("date", "")),
         body=body,
         diff=_diff(b"\n".join(part for part, _ in payload)),
@@ -94,6 +95,7 @@ def _mail(raw: bytes, headers: dict[str, str], payload: list[tuple[bytes, str]])
         references=_ids(headers.get("references", "")),
         trailers=trailers(body),
         patchwork_id=int(patchwork_id) if re.fullmatch(r"[0-9]{1,18}", patchwork_id) else None,
+        sender=sender,
     )
 
 

@@ -51,7 +51,8 @@ class Mail:
     """One message. `body` is the decoded text, `diff` the part of it from the first diff header on.
 
     `message_id` and the references carry no angle brackets. `raw` is the message as it came, for git to read:
-    what we parse here decides things, what git parses becomes the commit. `patchwork_id` is X-Patchwork-Id.
+    what we parse here decides things, what git parses becomes the commit. `patchwork_id` is X-Patchwork-Id. `sender` is
+    who mailed it (From), `author` who wrote it.
     """
 
     message_id: str
@@ -65,6 +66,7 @@ class Mail:
     references: tuple[str, ...] = ()
     trailers: tuple[Trailer, ...] = ()
     patchwork_id: int | None = None
+    sender: Person = Person("", "")
 
 
 class ChangeKind(StrEnum):
