@@ -115,8 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     log.configure(level=args.log or getattr(args, "quiet", "info"))
     try:
-        settings: Settings | None = None if getattr(args, "bare", False) else load(find_config(args.config))
-        code = asyncio.run(_run(args, settings))
+        code = asyncio.run(_run(args, _settings(args)))
         # Here, where a reader that has gone is still noticed in peace.
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -126,6 +125,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     except Exception as exc:
         code = _end(exc, exc)
     sys.exit(code)
+
+
+def _settings(args: Any) -> Settings | None:
+    """The configuration; None for a command that wants none, or that goes on without one where there is none."""
+    if getattr(args, "bare", False):
+        return None
+    try:
+        file = find_config(args.config)
+    except Refused:
+        if getattr(args, "any_config", False):
+            return None
+        raise
+    return load(file)
 
 
 def _end(exc: BaseException, whole: BaseException) -> int:

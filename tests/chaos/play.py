@@ -18,7 +18,7 @@ from tests.chaos.plan import Round
 from tests.chaos.stage import SCRIPT, Stage
 from tests.chaos.world import MENDED, RED, STEPS, Wave
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds for what a step waits for. A host or a remote that failed is tried again after twenty."""
 
 

@@ -32,10 +32,10 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     parser.add_argument("--project", default="", help="by whose rules (default: the only project, else by none)")
     parser.add_argument("--json", action="store_true", help="for programs")
-    parser.set_defaults(run=threads)
+    parser.set_defaults(run=threads, any_config=True)
 
 
-async def threads(args: argparse.Namespace, settings: Settings) -> int:
+async def threads(args: argparse.Namespace, settings: Settings | None) -> int:
     """Exit code 1 if no whole series is there."""
     project = _project(settings, args.project)
     raws = [raw for name in args.mailbox for raw in _mails(name)]
@@ -44,11 +44,12 @@ async def threads(args: argparse.Namespace, settings: Settings) -> int:
     return 0 if any(one.thread.complete for one in reading.found) else 1
 
 
-def _project(settings: Settings, name: str) -> Project | None:
-    if name and name not in settings.projects:
-        there = ", ".join(settings.projects) or "none"
-        raise Refused(f"no project {name!r} is configured; there are: {there}")
-    return settings.projects[name] if name else next(iter(settings.projects.values()), None)
+def _project(settings: Settings | None, name: str) -> Project | None:
+    """The project `name`; without a name the only one. With several nobody's rules are taken by chance."""
+    projects = settings.projects if settings else {}
+    if name and name not in projects:
+        raise Refused(f"no project {name!r} is configured; there are: {', '.join(projects) or 'none'}")
+    return projects[name] if name else next(iter(projects.values())) if len(projects) == 1 else None
 
 
 def _mails(name: str) -> Iterator[bytes]:

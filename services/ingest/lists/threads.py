@@ -238,7 +238,8 @@ def _thread(bunch: _Bunch) -> Thread:
             )
     cover = kept.pop(0, None)
     patches = tuple(kept[number] for number in sorted(kept))
-    why = tuple(bunch.why) or (("one patch without others",) if len(patches) == 1 and not cover else ())
+    alone = len(patches) == 1 and patches[0].total == 1 and not cover
+    why = tuple(bunch.why) or (("one patch without others",) if alone else ())
     return Thread(patches, cover, why, tuple(left), _waits(cover, patches))
 
 

@@ -19,7 +19,7 @@ def mbox(mails: list[bytes]) -> bytes:
     return b"\n".join(FROM + mail for mail in mails)
 
 
-async def run(settings: Settings, *words: str) -> int:
+async def run(settings: Settings | None, *words: str) -> int:
     parser = argparse.ArgumentParser()
     add(parser.add_subparsers())
     args = parser.parse_args(["threads", *words])
@@ -43,6 +43,15 @@ async def test_it_says_which_series_and_why(
     assert "active for net-next: Clearly marked for net-next" in said
     assert "2 patches and a cover letter; answers the cover letter" in said
     assert "7 mails: 2 whole series of 2, 1 mails are of none" in said
+
+
+async def test_it_needs_no_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    box = tmp_path / "box"
+    box.write_bytes(mbox(a_series(patches=1)))
+    assert await run(None, str(box)) == 0
+    assert "\n    active\n" in capsys.readouterr().out
+    with pytest.raises(Refused, match="no project 'netdev' is configured; there are: none"):
+        await run(None, str(box), "--project", "netdev")
 
 
 async def test_an_incomplete_series_says_what_is_missing(
