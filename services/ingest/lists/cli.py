@@ -5,10 +5,13 @@ import gzip
 import json
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from services.ingest.lists.inbox import Inbox, is_repository
 from services.ingest.lists.mailbox import Found, Reading, read_mailbox
+from shared.arguments import duration
 from shared.errors import Refused
 from shared.formats.clean import plain
 from shared.formats.mbox import split_mbox
@@ -28,7 +31,12 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         epilog="Exit codes: 0 a whole series is there, 1 none is, 2 the mailbox cannot be read.",
     )
     parser.add_argument(
-        "mailbox", nargs="+", help="an mbox file (.gz too, as lore hands out threads), a maildir, or - for stdin"
+        "mailbox",
+        nargs="+",
+        help="an mbox file (.gz too, as lore hands out threads), a maildir, a public-inbox archive, or - for stdin",
+    )
+    parser.add_argument(
+        "--since", type=duration, default=None, metavar="TIME", help="of an archive only what came since, as 14d"
     )
     parser.add_argument("--project", default="", help="by whose rules (default: the only project, else by none)")
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -38,7 +46,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 async def threads(args: argparse.Namespace, settings: Settings | None) -> int:
     """Exit code 1 if no whole series is there."""
     project = _project(settings, args.project)
-    raws = [raw for name in args.mailbox for raw in _mails(name)]
+    raws: list[bytes] = []
+    for name in args.mailbox:
+        raws += await _archive(Path(name), args.since) if _is_archive(Path(name)) else _mails(name)
     reading = read_mailbox(raws, project)
     print(json.dumps(as_json(reading), indent=1) if args.json else "\n".join(as_text(reading)))
     return 0 if any(one.thread.complete for one in reading.found) else 1
@@ -52,6 +62,22 @@ def _project(settings: Settings | None, name: str) -> Project | None:
     return projects[name] if name else next(iter(projects.values())) if len(projects) == 1 else None
 
 
+def _is_archive(path: Path) -> bool:
+    return is_repository(path) or (path / "git").is_dir() or is_repository(path / "0.git")
+
+
+async def _archive(path: Path, since: timedelta | None) -> list[bytes]:
+    """The mails of a public-inbox archive, as far as they can be read at all."""
+    raws = []
+    async for batch in Inbox(path).batches(since=since):
+        raws += [posted.raw for posted in batch.mails if posted.raw is not None]
+        if sys.stderr.isatty():
+            print(f"\r{len(raws)} mails", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+    return raws
+
+
 def _mails(name: str) -> Iterator[bytes]:
     """The mails of an mbox, packed or not, or of a maildir."""
     path = Path(name)
@@ -61,7 +87,9 @@ def _mails(name: str) -> Iterator[bytes]:
         elif path.is_dir():
             files = [file for part in ("new", "cur") if (path / part).is_dir() for file in (path / part).iterdir()]
             if not (path / "cur").is_dir():
-                raise Refused(f"{name}: a folder, and no maildir: it has no cur/")
+                raise Refused(
+                    f"{name}: a folder, and neither a maildir (no cur/) nor a public-inbox archive (no git/0.git)"
+                )
             yield from (file.read_bytes() for file in sorted(files))
         else:
             yield from split_mbox(_bounded(_unpacked(path), name))

@@ -11,6 +11,7 @@ from services.ingest.cli import add
 from shared.errors import Refused
 from shared.settings import Settings
 from tests.services.ingest.build import a_mail, a_series, some_settings
+from tests.services.ingest.lists.archives import archive
 
 FROM = b"From mboxrd@z Thu Jan  1 00:00:00 1970\n"
 
@@ -72,6 +73,14 @@ async def test_a_maildir_is_read(settings: Settings, tmp_path: Path, capsys: pyt
     (tmp_path / "tmp" / "half").write_bytes(b"From: half")
     assert await run(settings, str(tmp_path)) == 0
     assert "2 mails: 1 whole series of 1" in capsys.readouterr().out
+
+
+async def test_an_archive_is_read(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive(tmp_path / "git" / "0.git", list(a_series(patches=2)))
+    assert await run(settings, str(tmp_path)) == 0
+    assert "2 mails: 1 whole series of 1" in capsys.readouterr().out
+    assert await run(settings, str(tmp_path), "--since", "1h") == 1
+    assert "0 mails: no series" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("what", ["missing", "folder", "broken.gz"])
