@@ -67,7 +67,7 @@ needs_schedule := openssh-client
 needs_boot := socat qemu-system-x86 busybox-static openssh-server openssh-client iproute2 iputils-ping kmod procps python3-minimal mawk bubblewrap
 needs_verdicts := $(needs_checks) postgresql
 
-bench: setup-dev ## NAME=apply|road|sync|ktap|oops|sse|results|web|idle|checks|verdicts|build|schedule|boot: a figure against its peer, as JSON in the last line
+bench: setup-dev ## NAME=apply|mail|road|sync|ktap|oops|sse|results|web|idle|checks|verdicts|build|schedule|boot: a figure against its peer, as JSON in the last line
 	@tools/packages git $(needs_$(NAME))
 	@$(BIN)/python -c 'import tests.bench.$(NAME) as b; b.main()'
 

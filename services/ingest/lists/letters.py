@@ -18,7 +18,6 @@ from shared.model.mails import Mail, Subject
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FAMILY = re.compile(r"-[0-9]{1,4}-")
-_BLANKS = re.compile(r"\s+")
 _BASE = re.compile(r"^base-commit:[ \t]*([0-9a-f]{7,40})[ \t]*$", re.M | re.I)
 _BEFORE = re.compile(r"^prerequisite-patch-id:[ \t]*([0-9a-f]{40})[ \t]*$", re.M | re.I)
 _ON = re.compile(r"^(?:Based-on|Depends-on|prerequisite-message-id):[ \t]*(\S[^\n]{0,400})$", re.M | re.I)
@@ -119,7 +118,7 @@ def family(message_id: str) -> str:
 
 def digest(mail: Mail) -> str:
     """Of subject and text, without blanks: a list's gateway may fold lines and add some at the end."""
-    text = _BLANKS.sub(" ", f"{mail.subject.raw}\0{mail.body}").strip()
+    text = " ".join(f"{mail.subject.raw}\0{mail.body}".split())
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
