@@ -158,6 +158,12 @@ def add_routes(app: web.Application) -> None:
     known.add_routes(app)
     get("/contest.csv", exports.as_csv)
     app[PATIENT].add(exports.as_csv)
+    for path, told_as in (
+        ("/run/{id}.junit.xml", exports.run_as_junit),
+        ("/branch/{name}.junit.xml", exports.branch_as_junit),
+    ):
+        get(path, told_as)
+        app[PATIENT].add(told_as)
     for path, told in feeds.FEEDS:
         get(path, feeds.feed(told))
     for path, drawn in badges.BADGES:
