@@ -6,7 +6,7 @@ Message-Ids, last by the time that they claim. What a letter is left out for is 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -106,8 +106,7 @@ def _single(alike: Sequence[Letter]) -> Thread:
 
 def _bunches(alike: Sequence[Letter]) -> list[_Bunch]:
     """Joined letters of one version and total."""
-    joined = _by_family(_by_answers(alike))
-    return _fill_holes(_by_date(joined))
+    return _fill_holes(_by_date(_by_parent(_by_family(_by_answers(alike)))))
 
 
 def _by_answers(alike: Sequence[Letter]) -> list[_Bunch]:
@@ -149,17 +148,27 @@ def _by_answers(alike: Sequence[Letter]) -> list[_Bunch]:
 
 def _by_family(bunches: Sequence[_Bunch]) -> list[_Bunch]:
     """Join bunches of one sender whose Message-Ids were counted by one ``git send-email``."""
+    return _by_key(bunches, lambda one: one.family, "Message-Ids of one family")
+
+
+def _by_parent(bunches: Sequence[_Bunch]) -> list[_Bunch]:
+    """Join what answers one mail of others, whatever its ids look like."""
+    return _by_key(bunches, lambda one: one.parent, "answers the same mail as the others")
+
+
+def _by_key(bunches: Sequence[_Bunch], key_of: Callable[[Letter], str], why: str) -> list[_Bunch]:
+    """Join bunches of one sender and key that lack each other's numbers. No key joins nothing."""
     found: list[_Bunch] = []
     homes: dict[tuple[str, str], _Bunch] = {}
     for bunch in sorted(bunches, key=lambda bunch: bunch.first.order):
-        key = (bunch.first.sender, bunch.first.family)
-        home = homes.get(key) if bunch.first.family else None
+        key = (bunch.first.sender, key_of(bunch.first))
+        home = homes.get(key) if key[1] else None
         if home is None or home.numbers & bunch.numbers:
             homes[key] = bunch
             found.append(bunch)
             continue
         home.letters += bunch.letters
-        if (why := "Message-Ids of one family") not in home.why:
+        if why not in home.why:
             home.why.append(why)
     return found
 

@@ -161,6 +161,7 @@ def add_routes(app: web.Application) -> None:
     for path, told_as in (
         ("/run/{id}.junit.xml", exports.run_as_junit),
         ("/branch/{name}.junit.xml", exports.branch_as_junit),
+        ("/branch/{name}.kcidb.json", exports.branch_as_kcidb),
     ):
         get(path, told_as)
         app[PATIENT].add(told_as)

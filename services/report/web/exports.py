@@ -1,8 +1,10 @@
-"""Results for other programs: the table as CSV, a piece at a time; a run or a whole branch as JUnit XML."""
+"""Results for other programs: the table as CSV, a piece at a time; a run or a whole branch as JUnit XML; a branch
+as a KCIDB submission."""
 
 import asyncio
 import csv
 import io
+import json
 import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
@@ -13,15 +15,17 @@ from services.report.web.contest import contest_rows
 from services.report.web.filters import parse_contest
 from services.report.web.front import FRONT, Front
 from services.report.web.nipa.pieces import PATIENCE
-from services.report.web.runs import load_run, shown_case
+from services.report.web.runs import known_of_run, load_run, shown_case
 from services.report.web.status import runs_of_cuts
 from services.report.web.store import Row
 from shared.errors import Missing
-from shared.formats import junit_write
+from shared.formats import junit_write, kcidb
+from shared.formats.hide import hide_addresses
 from shared.model.results import Case, Cause, Result
 
 MOST = 50_000
 AT_ONCE = 2000
+FACTS = ("kernel_commit", "suite_commit", "config_digest", "toolchain", "image")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 COLUMNS = (
     "date", "branch", "stream", "remote", "executor", "group", "test", "subtest", "result", "retry", "cause", "time",
@@ -104,12 +108,51 @@ async def branch_as_junit(request: web.Request) -> web.Response:
     if (cut := await front.read.one("branch", name)) is None:
         raise Missing(f"no branch {name[:200]}")
     cases: list[Case] = []
-    for one in (await runs_of_cuts(front, [cut["id"]], front.now))[cut["id"]]:
-        if one["id"] is not None and len(cases) < MOST and (row := await front.read.one("run", one["id"])):
-            where = f"{row['remote']}/{row['executor']}"
-            found = await _cases(front, row, MOST - len(cases))
-            cases += [replace(case, group=f"{where} {case.group}") for case in found]
+    async for row, found in _runs(front, cut["id"]):
+        where = f"{row['remote']}/{row['executor']}"
+        cases += [replace(case, group=f"{where} {case.group}") for case in found]
     return await _junit(cases, name, name)
+
+
+async def branch_as_kcidb(request: web.Request) -> web.Response:
+    """What ended of a branch, as KCIDB takes it; ``?origin=`` names who submits it. Raises Missing."""
+    front, name = request.app[FRONT], request.match_info["name"]
+    if (cut := await front.read.one("branch", name)) is None:
+        raise Missing(f"no branch {name[:200]}")
+    origin = kcidb.origin_of(request.query.get("origin", "")[:100] or cut["project"])
+    taken = [
+        row["message_id"] for row in await front.read.rows("selections", cut["id"], MOST) if row["decision"] == "take"
+    ]
+    head = kcidb.Checkout(cut["tree"], cut["name"], cut["commit"] or "", cut["public_url"], cut["pushed"], taken)
+    runs = [await _built(front, row, cases) async for row, cases in _runs(front, cut["id"]) if row["state"] != "open"]
+    document = await asyncio.to_thread(kcidb.document, origin, head, runs)
+    return web.Response(
+        text=json.dumps(document, ensure_ascii=False), content_type="application/json",
+        headers={"Access-Control-Allow-Origin": "*"},
+    )  # fmt: skip
+
+
+async def _built(front: Front, row: Row, cases: list[Case]) -> kcidb.Built:
+    known = {
+        (key.rpartition("/")[0], key.rpartition("/")[2]): kcidb.Known(one["id"], one["reason"], one["link"])
+        for key, one in (await known_of_run(front, row["id"])).items()
+    }
+    base = front.floor.settings.public_url.rstrip("/")
+    return kcidb.Built(
+        row["remote"], row["executor"], row["attempt"], cases, row["cause"], hide_addresses(row["reason"]),
+        row["started"], row["ended"], f"{base}/run/{row['id']}" if base else "", known,
+        {key: str(row[key]) for key in FACTS if row[key]},
+    )  # fmt: skip
+
+
+async def _runs(front: Front, cut: int) -> AsyncIterator[tuple[Row, list[Case]]]:
+    """The runs of a branch, each with its cases; of all together at most `MOST` cases."""
+    left = MOST
+    for one in (await runs_of_cuts(front, [cut], front.now))[cut]:
+        if one["id"] is not None and left > 0 and (row := await front.read.one("run", one["id"])):
+            cases = await _cases(front, row, left)
+            left -= len(cases)
+            yield row, cases
 
 
 async def _cases(front: Front, run: Row, most: int) -> list[Case]:

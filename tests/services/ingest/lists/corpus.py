@@ -397,5 +397,18 @@ case(
 )
 
 
+case(
+    "cover-lost-odd-ids",
+    [Post(f"[PATCH {n}/3] a: {n}", f"550e-{n * 1111}-a7@odd", "elsewhere", after=n) for n in (1, 2, 3)],
+    "550e-1111-a7@odd 550e-2222-a7@odd 550e-3333-a7@odd",
+)
+case(
+    "two-in-one-thread-covers-lost",
+    [Post(f"[PATCH {n}/2] {t}: {n}", f"77-{t}-{n}-a@lost", "elsewhere", after=n) for t in "ab" for n in (1, 2)],
+    "77-a-1-a@lost 77-a-2-a@lost",
+    "77-b-1-a@lost 77-b-2-a@lost",
+)
+
+
 def every_case() -> Iterator[Case]:
     yield from CASES.values()

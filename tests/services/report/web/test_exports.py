@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from kcidb_io.schema import LATEST
 
 from services.report.web import contest, exports
 from services.report.web.exports import COLUMNS, cell
@@ -88,7 +89,21 @@ async def test_a_branch_as_junit_holds_its_runs_apart(site: Site) -> None:
     assert wanted <= {suite.attrib["name"] for suite in whole.findall("testsuite")}
 
 
-@pytest.mark.parametrize("path", ["/run/99999.junit.xml", "/run/x.junit.xml", "/branch/nothing.junit.xml"])
+async def test_a_branch_for_kcidb_is_valid_and_holds_its_tests(site: Site) -> None:
+    (bad,) = (await ask(site, "pass=0&skip=0&warn=0"))[1]
+    name, rows = bad["branch"], (await ask(site, f"executor={bad['executor']}"))[1]
+    async with httpx.AsyncClient(base_url=site.url) as http:
+        told = (await http.get(f"/branch/{name}.kcidb.json?origin=Some-Lab")).json()
+    LATEST.validate(told)
+    assert {one["origin"] for one in told["tests"]} == {"some_lab"}
+    wanted = {(row["group"], row["test"]) for row in rows if row["branch"] == name}
+    assert wanted
+    assert wanted <= {(one["misc"]["group"], one["misc"]["test"]) for one in told["tests"]}
+
+
+@pytest.mark.parametrize(
+    "path", ["/run/99999.junit.xml", "/run/x.junit.xml", "/branch/nothing.junit.xml", "/branch/nothing.kcidb.json"]
+)
 async def test_what_is_not_there_is_said(site: Site, path: str) -> None:
     async with httpx.AsyncClient(base_url=site.url) as http:
         assert (await http.get(path)).status_code in (400, 404)
