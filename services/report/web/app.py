@@ -129,6 +129,8 @@ Disallow: /crash?
 Disallow: /mine
 Disallow: /login
 Disallow: /*/log/
+Disallow: /*.junit.xml
+Disallow: /*.kcidb.json
 Crawl-delay: 5
 """
 
