@@ -6,7 +6,8 @@ bytes the answer is a `Mail` or `Refused`. Knows nothing of threads and series.
 """
 
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import Message
@@ -26,6 +27,8 @@ _ID_KEPT = 998
 _REFERENCES_KEPT = 200
 _DAY = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ 0-3]?[0-9] [0-9:]{5,8}[^\n]{0,40}?[0-9]{4}[^\n]{0,40}"
 _FROM = re.compile(rb"(?:\A|(?<=\n))From [^\s]{1,400} {1,3}" + _DAY + rb"\r?\n(?=[!-9;-~]{1,80}:)")
+_SEPARATOR = b"From mboxrd@z Thu Jan  1 00:00:00 1970\n"
+_UNESCAPED = re.compile(rb"^(>*From )", re.M)
 _ESCAPED = re.compile(rb"^>(>*From )", re.M)
 _ID = re.compile(r"<([^<>\s]+)>")
 _ADDRESS = re.compile(r"(.*)<([^<>]*)>[^<>]*", re.S)
@@ -53,6 +56,27 @@ def split_mbox(raw: bytes) -> list[bytes]:
         mail = mail[:-1] if mail.endswith(b"\n\n") and end < len(raw) else mail
         mails.append(_ESCAPED.sub(rb"\1", mail) if found[0].startswith(b"From mboxrd@z ") else mail)
     return mails
+
+
+def unpacked(data: bytes, most: int) -> bytes:
+    """A mailbox that may be packed by gzip, as archives give it out. Raises `Refused` beyond `most` bytes."""
+    plain = data
+    if data.startswith(b"\x1f\x8b"):
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            plain = unpacker.decompress(data, most + 1)
+        except zlib.error as exc:
+            raise Refused(f"it is no gzip file: {exc}") from None
+        if len(plain) <= most and not unpacker.eof:
+            raise Refused("the gzip file ends early")
+    if len(plain) > most:
+        raise Refused(f"more than {most} bytes are not read")
+    return plain
+
+
+def join_mbox(mails: Iterable[bytes]) -> bytes:
+    """A mailbox of the mboxrd kind, from which `split_mbox` gives the mails back."""
+    return b"\n".join(_SEPARATOR + _UNESCAPED.sub(rb">\1", mail) for mail in mails)
 
 
 def parse_mail(raw: bytes) -> Mail:

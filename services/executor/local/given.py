@@ -1,7 +1,6 @@
 """What is to be looked at: a range of commits, a folder of patches, a mailbox, or a series at some address."""
 
 import re
-import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from services.executor.local.addresses import mails_at, origin
 from services.executor.local.clone import Clone, Nothing, linear, parent
 from services.executor.local.thread import Letters, letters
 from shared.errors import Missing, NetciError, Refused
-from shared.formats.mbox import parse_mail, split_mbox
+from shared.formats.mbox import parse_mail, split_mbox, unpacked
 from shared.formats.validate import validate
 from shared.git.apply import Applied, NotApplied, apply_series
 from shared.git.store import Store
@@ -149,20 +148,7 @@ def _read(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as exc:
         raise Refused(f"{path}: {exc.strerror}") from None
-    return unpacked(data)
-
-
-def unpacked(data: bytes) -> bytes:
-    """A mailbox that may be packed by gzip, as archives give it out."""
-    if not data.startswith(b"\x1f\x8b"):
-        return data
-    try:
-        plain = zlib.decompressobj(wbits=31).decompress(data, _MOST + 1)
-    except zlib.error as exc:
-        raise Refused(f"it is no gzip file: {exc}") from None
-    if len(plain) > _MOST:
-        raise Refused(f"it unpacks to more than {_MOST} bytes")
-    return plain
+    return unpacked(data, _MOST)
 
 
 async def fetched(url: str) -> list[bytes]:
@@ -172,7 +158,7 @@ async def fetched(url: str) -> list[bytes]:
             address = mails_at(url)
             answer = await _get(http, address)
             if answer.kind != "application/json":
-                mails = split_mbox(unpacked(answer.body))
+                mails = split_mbox(unpacked(answer.body, _MOST))
                 if answer.kind == "text/html" or not mails:
                     raise Refused(f"{address} is no mailbox; give the address of the series' mbox")
                 return mails

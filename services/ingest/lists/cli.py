@@ -1,20 +1,19 @@
 """`netci threads`: which series are in a mailbox, and why."""
 
 import argparse
-import gzip
 import json
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from services.ingest.lists.inbox import Inbox, is_repository
 from services.ingest.lists.mailbox import Found, Reading, read_mailbox
 from shared.arguments import duration
 from shared.errors import Refused
 from shared.formats.clean import plain
-from shared.formats.mbox import split_mbox
+from shared.formats.mbox import split_mbox, unpacked
 from shared.settings import Project, Settings
 
 MOST = 1 << 30
@@ -83,7 +82,7 @@ def _mails(name: str) -> Iterator[bytes]:
     path = Path(name)
     try:
         if name == "-":
-            yield from split_mbox(_bounded(sys.stdin.buffer.read(MOST + 1), name))
+            yield from split_mbox(_read(sys.stdin.buffer, name))
         elif path.is_dir():
             files = [file for part in ("new", "cur") if (path / part).is_dir() for file in (path / part).iterdir()]
             if not (path / "cur").is_dir():
@@ -92,25 +91,18 @@ def _mails(name: str) -> Iterator[bytes]:
                 )
             yield from (file.read_bytes() for file in sorted(files))
         else:
-            yield from split_mbox(_bounded(_unpacked(path), name))
-    except (OSError, EOFError) as exc:
-        raise Refused(f"{name}: {exc.strerror if isinstance(exc, OSError) and exc.strerror else exc}") from exc
+            with path.open("rb") as file:
+                raw = _read(file, name)
+            yield from split_mbox(raw)
+    except OSError as exc:
+        raise Refused(f"{name}: {exc.strerror or exc}") from exc
 
 
-def _unpacked(path: Path) -> bytes:
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        if not packed:
-            return file.read(MOST + 1)
-        with gzip.open(file) as inside:
-            return inside.read(MOST + 1)
-
-
-def _bounded(raw: bytes, name: str) -> bytes:
-    if len(raw) > MOST:
-        raise Refused(f"{name}: more than {MOST >> 20} MiB are not read at once")
-    return raw
+def _read(file: IO[bytes], name: str) -> bytes:
+    try:
+        return unpacked(file.read(MOST + 1), MOST)
+    except Refused as exc:
+        raise Refused(f"{name}: {exc}") from exc
 
 
 def as_json(reading: Reading) -> dict[str, Any]:

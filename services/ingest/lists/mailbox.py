@@ -11,12 +11,10 @@ from services.ingest.lists.threads import Thread, gather
 from services.ingest.sources.base import Parcel, Piece, Pull
 from services.ingest.triage import Decision, triage
 from shared.errors import Refused
-from shared.formats.mbox import parse_mail
+from shared.formats.mbox import join_mbox, parse_mail
 from shared.formats.pull import pull_request
 from shared.model.mails import Mail
 from shared.settings import Project
-
-_SEPARATOR = b"From mboxrd@z Thu Jan  1 00:00:00 1970\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ def parcel_of(thread: Thread, patches: Sequence[Mail], cover: Mail | None, exter
         web_url="",
         mailed=head.date,
         pieces=tuple(Piece(number, mail.message_id) for number, mail in enumerate(patches, 1)),
-        mbox=b"\n".join(_SEPARATOR + mail.raw for mail in patches),
+        mbox=join_mbox(mail.raw for mail in patches),
         cover_message_id=cover.message_id if cover else "",
         cover_name=cover.subject.raw if cover else "",
         cover_mbox=cover.raw if cover else None,

@@ -3,7 +3,7 @@
 import pytest
 
 from services.ingest.lists.letters import Kind, Needs, family, letter, needs
-from shared.formats.mbox import parse_mail
+from shared.formats.mbox import join_mbox, parse_mail, split_mbox
 from tests.services.ingest.build import a_mail
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -52,3 +52,9 @@ def test_what_a_series_stands_on() -> None:
     found = needs([parse_mail(cover), parse_mail(patch)])
     assert found == Needs(COMMIT, (COMMIT[::-1],), ("before@x.org", "other@x.org"))
     assert not needs([parse_mail(patch)])
+
+
+def test_a_mailbox_that_was_joined_gives_its_mails_back() -> None:
+    body = "From now Mon Jan  1 00:00:00 2026\nSubject: x\n>From here"
+    mails = [a_mail("[PATCH 1/2] a", "1@x", body=body), a_mail("[PATCH 2/2] b", "2@x")]
+    assert [mail.rstrip() for mail in split_mbox(join_mbox(mails))] == [mail.rstrip() for mail in mails]
